@@ -1,0 +1,191 @@
+"""Every seam of the program on one page. An adapter implements one of these and knows nothing of its callers.
+
+Batch first; shapes and units in the docstrings; errors are those of `tasteline.errors`. One contract suite
+per port runs over all its adapters (`tests/contracts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tasteline.types import ChatMessage, Event, Mask, Product, Ranking, Rows, Scores, Turn, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A product as of `revision`; `product` is None once it has been deleted."""
+
+    revision: int
+    product_id: str
+    product: Product | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    accepted: int
+    """New or changed."""
+    repeated: int
+    """Already there, the same."""
+
+
+class CatalogueStore(Protocol):
+    """The truth about products. Every change gets the next revision; indexes follow by asking for changes."""
+
+    def put_products(self, products: Sequence[Product]) -> Written: ...
+    def delete_products(self, ids: Sequence[str]) -> int: ...
+    def revision(self) -> int: ...
+    def changes(self, since: int) -> Iterator[Change]:
+        """The last state of each product changed after revision `since`, by rising revision."""
+        ...
+
+
+class EventStore(Protocol):
+    """What shoppers did, in the order it was acknowledged. A method returns only after its commit."""
+
+    def append_events(self, events: Sequence[Event]) -> Written:
+        """Idempotent by `Event.id`."""
+        ...
+
+    def history(self, user_id: str | None, session_id: str | None = None, limit: int = 1000) -> list[Event]:
+        """The last `limit` events of a person, or of a session where `user_id` is None, oldest first."""
+        ...
+
+    def events(self, since: int = 0) -> Iterator[tuple[int, Event]]:
+        """(sequence number, event) of all events after `since`, streamed."""
+        ...
+
+    def erasures(self) -> int:
+        """How often a person has been erased: when it moves, whatever was counted from events is stale."""
+        ...
+
+
+class PersonStore(Protocol):
+    """Access and erasure (GDPR articles 15 and 17)."""
+
+    def export_user(self, user_id: str) -> dict[str, list[dict[str, object]]]: ...
+    def erase_user(self, user_id: str) -> int:
+        """Rows removed; 0 when the person is unknown."""
+        ...
+
+    def users(self, limit: int = 20) -> list[tuple[str, int]]:
+        """(user id, number of events) of the busiest people."""
+        ...
+
+
+class ConversationStore(Protocol):
+    def append_turns(self, conversation_id: str, user_id: str | None, turns: Sequence[Turn]) -> None: ...
+    def turns(self, conversation_id: str) -> list[Turn]: ...
+
+
+class RankingStore(Protocol):
+    def save_rankings(self, rankings: Sequence[tuple[Ranking, str | None]]) -> None:
+        """(ranking, user id) pairs: ids, positions and scores are kept, texts are not."""
+        ...
+
+
+class Store(CatalogueStore, EventStore, PersonStore, ConversationStore, RankingStore, Protocol):
+    """What one database offers."""
+
+    def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """Model and precision; part of every cache key and snapshot manifest."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
+        """Shape (len(texts), dimension), float32, unit length; zeros for a blank text. Thread-safe."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Inner-product search over rows 0..n-1. Rows are only added; what is gone is masked out by the caller."""
+
+    def __len__(self) -> int: ...
+    def add(self, vectors: Vectors) -> None: ...
+    def vectors(self, rows: Rows) -> Vectors: ...
+    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
+        """Two arrays (len(queries), k), best first, padded with row -1 and score -inf.
+
+        `allowed` has one flag for each row and holds for every query. Recall under a mask is that of an exact scan.
+        """
+        ...
+
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+
+
+class LexicalIndex(Protocol):
+    """BM25 over the words of a product's title, brand, categories, attributes and description."""
+
+    def __len__(self) -> int: ...
+    def add(self, products: Sequence[Product]) -> None:
+        """As rows len(self), len(self)+1, …; searchable when it returns."""
+        ...
+
+    def search(self, query: str, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
+        """At most k rows, best first, shape (≤ k,); any word may match; empty for a blank query."""
+        ...
+
+    def containing(self, term: str) -> Rows:
+        """All rows in which every word of `term` occurs, inflected or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a recommendation is wanted for, resolved to rows. Weights are positive, most recent last."""
+
+    recent: Rows
+    recent_weights: Scores
+    lasting: Rows
+    lasting_weights: Scores
+    anchor: Rows
+    """The product page's product or the cart's content; empty elsewhere."""
+
+
+class CandidateSource(Protocol):
+    """One way to propose products: counted, learned or by content. The seam where learned models plug in."""
+
+    @property
+    def name(self) -> str: ...
+    def propose(self, need: Need, k: int, allowed: Mask) -> tuple[Rows, Scores, Rows]:
+        """(rows, scores, because): at most k allowed rows, best first; `because[i]` is the row that led there, or -1."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """A chat model. Malformed text is a value for the caller to handle, never an error here."""
+
+    @property
+    def name(self) -> str: ...
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
+        """Pieces of text as they come. Raises DeadlineExceeded after `timeout` seconds, EngineFailed when it breaks."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not be taken, and why."""
+
+    source: str
+    line: int
+    field: str
+    reason: str
+    raw: str
+
+
+Records = Iterable[Product | Event | Reject]
+"""What every reader of a feed or an event log yields, one row at a time."""

