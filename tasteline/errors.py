@@ -1,18 +1,18 @@
 """Every error that callers may meet. Two questions decide the class: whose fault is it, and may it be retried?
 
-    TastelineError
-    ├── InputError            the caller's: change the request          (HTTP 4xx, exit 2)
-    │   ├── InvalidInput        a value is wrong; `field` says which
-    │   ├── NotFound            a named thing does not exist
-    │   ├── TooLarge            over a stated limit
-    │   └── Unauthorised        no key, or a wrong one
-    ├── SetupError            the operator's: run the command in `remedy` (HTTP 503, exit 3)
-    │   ├── SnapshotMismatch    the index was built by another model or is damaged
-    │   └── MissingExtra        an optional package or weight is not installed
-    └── TransientError        nobody's: the same call may succeed later  (HTTP 503 + Retry-After, exit 4)
-        ├── DeadlineExceeded    the time given for it ran out
-        ├── Overloaded          the queue is full
-        └── EngineFailed        a language model or server broke off
+TastelineError
+├── InputError            the caller's: change the request          (HTTP 4xx, exit 2)
+│   ├── InvalidInput        a value is wrong; `field` says which
+│   ├── NotFound            a named thing does not exist
+│   ├── TooLarge            over a stated limit
+│   └── Unauthorised        no key, or a wrong one
+├── SetupError            the operator's: run the command in `remedy` (HTTP 503, exit 3)
+│   ├── SnapshotMismatch    the index was built by another model or is damaged
+│   └── MissingExtra        an optional package or weight is not installed
+└── TransientError        nobody's: the same call may succeed later  (HTTP 503 + Retry-After, exit 4)
+    ├── DeadlineExceeded    the time given for it ran out
+    ├── Overloaded          the queue is full
+    └── EngineFailed        a language model or server broke off
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ class CatalogueStore(Protocol):
 class EventStore(Protocol):
     """What shoppers did, in the order it was acknowledged. A method returns only after its commit."""
 
+    def append_event_groups(self, groups: Sequence[Sequence[Event]]) -> list[Written]:
+        """Several submissions in one commit, all or none, with the counts of each."""
+        ...
+
     def append_events(self, events: Sequence[Event]) -> Written:
         """Idempotent by `Event.id`."""
         ...
@@ -129,8 +133,8 @@ class LexicalIndex(Protocol):
     """BM25 over the words of a product's title, brand, categories, attributes and description."""
 
     def __len__(self) -> int: ...
-    def add(self, products: Sequence[Product]) -> None:
-        """As rows len(self), len(self)+1, …; searchable when it returns."""
+    def add(self, products: Sequence[Product | None]) -> None:
+        """As rows len(self), len(self)+1, …; searchable when it returns. None makes a row that nothing finds."""
         ...
 
     def search(self, query: str, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
@@ -160,7 +164,7 @@ class CandidateSource(Protocol):
     @property
     def name(self) -> str: ...
     def propose(self, need: Need, k: int, allowed: Mask) -> tuple[Rows, Scores, Rows]:
-        """(rows, scores, because): at most k allowed rows, best first; `because[i]` is the row that led there, or -1."""
+        """(rows, scores, because): at most k allowed rows, best first; `because[i]` is the row that led there or -1."""
         ...
 
 

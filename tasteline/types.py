@@ -148,7 +148,9 @@ class Understood:
     sort: Sort = "relevance"
 
 
-ReasonKind = Literal["match", "meaning", "constraint", "history", "similar", "complement", "together", "popular", "new", "varied"]
+ReasonKind = Literal[
+    "match", "meaning", "constraint", "history", "similar", "complement", "together", "popular", "new", "varied"
+]
 
 
 @dataclass(frozen=True, slots=True)

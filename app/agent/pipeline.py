@@ -1,0 +1,197 @@
+"""The assistant: understand → retrieve → rank → respond, under one deadline, each stage timed and allowed to fail.
+
+Takes a shopper's message, gives an `Answer` whose products are known before its first word is. Facts come from the
+store; the language model's wording is used only where the check finds every claim in them (`app.agent.grounding`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import structlog
+
+from app.agent.grounding import check
+from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
+from app.telemetry import Metrics
+from prompts.facts import ReplyFacts
+from prompts.reply import follow_ups, render_reply
+from prompts.wording import render_wording_messages
+from retrieval.live import LiveIndex
+from retrieval.recommend import Recommender
+from retrieval.search import Searcher
+from tasteline.errors import TastelineError, TransientError
+from tasteline.ports import ConversationStore, LanguageModel
+from tasteline.settings import Settings
+from tasteline.types import Interest, Ranking, Turn
+
+SHOWN = 4
+"""Products in one chat answer: what a person can hold in mind and point at."""
+WORDING_SECONDS = 2.5
+WORDING_TOKENS = 48
+WORDED = {"found", "refined", "recommended", "similar", "complement"}
+"""Kinds of answer whose opening a model may word; the others are facts alone."""
+TEMPLATES = "templates"
+
+Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurn:
+    """One message; the conversation before it is the store's."""
+
+    text: str
+    conversation_id: str
+    user_id: str | None = None
+    session_id: str | None = None
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is known before the reply is spoken; `trace` and `engine` are complete once it has been."""
+
+    facts: ReplyFacts
+    ranking: Ranking | None
+    situation: Situation
+    interests: list[Interest] = field(default_factory=list)
+    follow_ups: tuple[str, ...] = ()
+    engine: str = TEMPLATES
+    degraded: list[str] = field(default_factory=list)
+    trace: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by stage."""
+
+
+class Assistant:
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        live: LiveIndex,
+        searcher: Searcher,
+        recommender: Recommender,
+        language_model: LanguageModel | None,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._conversations = conversations
+        self._live = live
+        self._searcher = searcher
+        self._recommender = recommender
+        self._language_model = language_model
+        self._metrics = metrics
+        self._settings = settings
+        self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="assistant")
+
+    async def answer(self, turn: ChatTurn) -> Answer:
+        """Everything but the words. A stage that fails or is late leaves its name in `degraded`."""
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        trace: dict[str, float] = {}
+        degraded: list[str] = []
+
+        async def stage(name: str, work: Callable[[], Result], otherwise: Result) -> Result:
+            started = time.perf_counter()
+            try:
+                done = asyncio.get_running_loop().run_in_executor(self._workers, work)
+                return await asyncio.wait_for(done, deadline - time.monotonic())
+            except (TransientError, TimeoutError) as error:
+                log.warning("stage_skipped", stage=name, error=type(error).__name__)
+                degraded.append(name)
+                return otherwise
+            finally:
+                seconds = time.perf_counter() - started
+                trace[name] = round(1000 * seconds, 1)
+                self._metrics.stage_seconds.labels(name).observe(seconds)
+
+        situation = await stage("understand", lambda: self._understand(turn), first_look(turn.text))
+        ranking = await stage("retrieve", lambda: self._retrieve(turn, situation), None)
+        if ranking is not None:
+            known = ranking
+            ranking = await stage("rank", lambda: self._rank(turn, situation, known), known)
+        nothing_known: list[Interest] = []
+        interests = await stage("interests", lambda: self._interests(turn), nothing_known)
+        facts = self._facts(situation, ranking, interests, degraded)
+        return Answer(facts, ranking, situation, interests, follow_ups(facts), TEMPLATES, degraded, trace)
+
+    async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncIterator[str]:
+        """The reply in pieces; afterwards the conversation is kept."""
+        started = time.perf_counter()
+        opening = await self._opening(answer)
+        text = f"{opening}\n\n{render_reply(answer.facts)}" if opening else render_reply(answer.facts)
+        for piece in _pieces(text):
+            yield piece
+        await self._remember(turn, answer, text)
+        answer.trace["respond"] = round(1000 * (time.perf_counter() - started), 1)
+        self._metrics.stage_seconds.labels("respond").observe(time.perf_counter() - started)
+
+    async def relive(self, turn: ChatTurn) -> None:
+        """An earlier message of a history that we were not there for: answered silently, so that "it" has a meaning."""
+        answer = await self.answer(turn)
+        await self._remember(turn, answer, render_reply(answer.facts))
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def _understand(self, turn: ChatTurn) -> Situation:
+        turns = self._conversations.turns(turn.conversation_id)
+        with self._live.read() as indexes:
+            return read(turn.text, turn.ignore, turns, indexes.catalogue)
+
+    def _retrieve(self, turn: ChatTurn, situation: Situation) -> Ranking | None:
+        """None where the move needs no products, or only ones that were shown already."""
+        if (recommendation := wanted(situation, turn.user_id, turn.session_id)) is not None:
+            return self._recommender.recommend(replace(recommendation, limit=SHOWN))
+        if (query := search_query(situation)) is not None:
+            return self._searcher.search([query])[0]
+        return None
+
+    def _rank(self, turn: ChatTurn, situation: Situation, ranking: Ranking) -> Ranking:
+        personal = self._recommender.personalised(ranking, turn.user_id, turn.session_id)
+        return replace(personal, items=personal.items[:SHOWN])
+
+    def _interests(self, turn: ChatTurn) -> list[Interest]:
+        return self._recommender.interests(turn.user_id) if turn.user_id else []
+
+    def _facts(
+        self, situation: Situation, ranking: Ranking | None, interests: list[Interest], degraded: list[str]
+    ) -> ReplyFacts:
+        with self._live.read() as indexes:
+            return facts_of(situation, ranking, interests, degraded, indexes.catalogue, self._settings.shop_name)
+
+    async def _opening(self, answer: Answer) -> str:
+        """A sentence or two by the language model, where there is one in time and every claim in it is true."""
+        model = self._language_model
+        if model is None or answer.facts.kind not in WORDED or not answer.facts.products:
+            return ""
+        written = []
+        try:
+            messages = render_wording_messages(answer.facts)
+            async for piece in model.stream(messages, max_tokens=WORDING_TOKENS, timeout=WORDING_SECONDS):
+                written.append(piece)
+        except TastelineError as error:
+            self._metrics.wording.labels("failed").inc()
+            log.info("wording_failed", error=type(error).__name__)
+            answer.degraded.append("wording")
+            return ""
+        checked = check("".join(written), answer.facts)
+        self._metrics.wording.labels(checked.verdict).inc()
+        if checked.text:
+            answer.engine = model.name
+        return checked.text
+
+    async def _remember(self, turn: ChatTurn, answer: Answer, text: str) -> None:
+        shown = tuple(item.product.id for item in answer.facts.products)
+        state = answer.situation.after(shown).to_json()
+        turns = [Turn("user", turn.text), Turn("assistant", text, shown, state)]
+        keep = self._conversations.append_turns
+        await asyncio.get_running_loop().run_in_executor(self._workers, keep, turn.conversation_id, turn.user_id, turns)
+
+
+def _pieces(text: str) -> list[str]:
+    """Words with the space that follows them, so that a reader sees the reply grow."""
+    words = text.split(" ")
+    return [word + " " for word in words[:-1]] + words[-1:]

@@ -1,0 +1,225 @@
+"""Where a conversation stands: the state before, the move made now, and what they ask of the shop.
+
+Pure functions between dialogue, retrieval and facts: nothing is looked up but the catalogue that is passed in.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.agent.dialogue import DialogueState, Intent, Move, read_move
+from prompts.facts import Facet, ReplyFacts, ReplyKind
+from prompts.money import price_text
+from retrieval.catalogue import Catalogue
+from retrieval.recommend import RecommendationQuery
+from retrieval.search import SearchQuery
+from tasteline.types import Constraint, Filters, Interest, Price, Product, RankedProduct, Ranking, Reason, Turn
+
+CANDIDATES = 40
+"""Asked for in chat, so that personal interest has something to choose from."""
+FACET_NAMES = ("color", "colour", "material", "size")
+KINDS: Mapping[Intent, ReplyKind] = {
+    "find": "found",
+    "refine": "refined",
+    "more": "more",
+    "recommend": "recommended",
+    "similar": "similar",
+    "complement": "complement",
+    "details": "details",
+    "compare": "compared",
+    "greeting": "greeting",
+    "thanks": "thanks",
+    "help": "help",
+    "off_topic": "off_topic",
+}
+SEARCHES: frozenset[Intent] = frozenset({"find", "refine", "more"})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    state: DialogueState
+    """Of this request, after the move."""
+    move: Move
+    turn: int = 0
+    limits: tuple[Constraint, ...] = ()
+    """From "cheaper" and the like: what no text says by itself."""
+
+    def after(self, shown: tuple[str, ...]) -> DialogueState:
+        """What to remember once `shown` has been shown."""
+        intent = self.move.intent
+        if intent in ("details", "compare"):
+            return replace(self.state, focus=(self.move.references or shown or (self.state.focus,))[0])
+        if intent in ("greeting", "thanks", "help", "off_topic") or not shown:
+            return self.state
+        return replace(self.state, shown=shown, seen=(*self.state.seen, *shown), focus=shown[0])
+
+
+def first_look(text: str) -> Situation:
+    """When nothing could be looked up: the message as a search of its own."""
+    return Situation(DialogueState(fragments=(text,)), Move("find", text))
+
+
+def read(text: str, ignore: Sequence[str], turns: Sequence[Turn], catalogue: Catalogue) -> Situation:
+    """The move that `text` makes after `turns`."""
+    answers = [turn for turn in turns if turn.role == "assistant"]
+    state = DialogueState.from_json(answers[-1].state) if answers else DialogueState()
+    titles = {product_id: product.title for product_id, product in _products(state.shown, catalogue).items()}
+    move = read_move(text, state, titles)
+    return _moved(state, move, ignore, len(answers), catalogue)
+
+
+def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, catalogue: Catalogue) -> Situation:
+    if move.intent == "find":
+        return Situation(state.starting(move.text, ignore), move, turn)
+    if move.intent == "recommend":
+        return Situation(replace(state, mode="recommend", fragments=(), seen=()), move, turn)
+    if move.intent == "refine":
+        state = replace(state, ignore=(*state.ignore, *ignore))
+        if move.cheaper or move.dearer:
+            return _repriced(state, move, turn, catalogue)
+        return Situation(
+            replace(state, fragments=(*state.fragments, move.text), seen=()), move, turn, _limit(state, catalogue)
+        )
+    return Situation(state, move, turn, _limit(state, catalogue))
+
+
+def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue) -> Situation:
+    """ "Cheaper" than what was pointed at, else than the middle of what was shown."""
+    pointed = _products(move.references or state.shown, catalogue).values()
+    prices = [product.price.amount for product in pointed if product.price]
+    if not prices:
+        return Situation(state, move, turn)
+    middle = int(statistics.median_low(prices) if move.cheaper else statistics.median_high(prices))
+    if move.cheaper:
+        state = replace(state, price_max=middle - 1, price_min=None)
+    else:
+        state = replace(state, price_min=middle + 1, price_max=None)
+    if not state.fragments:
+        names = [product.categories[-1] for product in pointed if product.categories]
+        state = replace(state, fragments=(names[0],) if names else (), mode="search")
+    return Situation(replace(state, seen=()), move, turn, _limit(state, catalogue))
+
+
+def _limit(state: DialogueState, catalogue: Catalogue) -> tuple[Constraint, ...]:
+    currency = catalogue.currency()
+    if currency is None or (state.price_min is None and state.price_max is None):
+        return ()
+    low, high = state.price_min, state.price_max
+    label = f"under {price_text(Price(high + 1, currency))}" if high is not None else ""
+    label = label or f"over {price_text(Price((low or 1) - 1, currency))}"
+    return (Constraint("price", label, Filters(price_min=low, price_max=high, currency=currency)),)
+
+
+def search_query(situation: Situation) -> SearchQuery | None:
+    """The whole request so far as one search; None where the move asks for none."""
+    state = situation.state
+    if situation.move.intent not in SEARCHES or not state.fragments:
+        return None
+    more = situation.move.intent == "more"
+    return SearchQuery(
+        text=state.fragments[0],
+        further=state.fragments[1:],
+        limits=situation.limits,
+        filters=Filters(exclude_ids=frozenset(state.seen if more else ())),
+        ignore=frozenset(state.ignore),
+        limit=CANDIDATES,
+    )
+
+
+def wanted(situation: Situation, user_id: str | None, session_id: str | None) -> RecommendationQuery | None:
+    """The recommendation that the move asks for; None where it asks for none."""
+    state, move = situation.state, situation.move
+    person = RecommendationQuery(user_id=user_id, session_id=session_id)
+    if move.intent == "similar" and move.references:
+        return replace(person, context="similar", product_id=move.references[0])
+    if move.intent == "complement" and move.references:
+        return replace(person, context="cart", cart=move.references)
+    more = move.intent == "more" and state.mode == "recommend"
+    if move.intent == "recommend" or more:
+        return replace(person, filters=Filters(exclude_ids=frozenset(state.seen if more else ())))
+    return None
+
+
+def facts_of(
+    situation: Situation,
+    ranking: Ranking | None,
+    interests: Sequence[Interest],
+    degraded: Sequence[str],
+    catalogue: Catalogue,
+    shop_name: str,
+) -> ReplyFacts:
+    """All that a reply to this move may say."""
+    move = situation.move
+    kind = _kind(situation, ranking, degraded)
+    facts = ReplyFacts(
+        kind=kind,
+        turn=situation.turn,
+        request=move.text,
+        departments=tuple(catalogue.top_categories()[:6]),
+        degraded=tuple(degraded),
+        shop_name=shop_name,
+    )
+    if move.intent in ("details", "compare"):
+        shown = tuple(
+            RankedProduct(product, 1.0, (Reason("match", "", (product.id,)),))
+            for product in _products(move.references, catalogue).values()
+        )
+        return replace(facts, products=shown, total=len(shown), asked=_asked(move.text, shown))
+    if ranking is None:
+        return facts
+    anchor = _products(move.references[:1], catalogue) if move.intent in ("similar", "complement") else {}
+    understood = ranking.understood
+    return replace(
+        facts,
+        query=understood.query if understood else "",
+        constraints=understood.constraints if understood else (),
+        products=ranking.items,
+        total=max(ranking.total, len(ranking.items)),
+        relaxations=ranking.relaxations,
+        interests=tuple(interests[:3]) if kind == "recommended" else (),
+        anchor=next(iter(anchor.values()), None),
+        facets=_facets(ranking.items),
+    )
+
+
+def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]) -> ReplyKind:
+    move = situation.move
+    if "retrieve" in degraded:
+        return "degraded"
+    if move.intent in ("details", "compare") and not move.references:
+        return "clarify"
+    if move.intent in SEARCHES and ranking is None:
+        return "clarify"
+    if ranking is not None and not ranking.items:
+        return "nothing_found"
+    if move.intent == "more" and situation.state.mode == "recommend":
+        return "recommended"
+    return KINDS[move.intent]
+
+
+def _products(ids: Sequence[str], catalogue: Catalogue) -> dict[str, Product]:
+    """Those that still exist, in order."""
+    rows = ((product_id, catalogue.row(product_id)) for product_id in ids)
+    return {product_id: catalogue.product(row) for product_id, row in rows if row is not None}
+
+
+def _asked(text: str, shown: Sequence[RankedProduct]) -> tuple[str, ...]:
+    """Attributes of the product that the message names, and what it names beside them ("weight")."""
+    low = text.casefold()
+    names = dict.fromkeys(name for item in shown for name in item.product.attributes)
+    asked = [name for name in names if name.casefold() in low]
+    general = ("size", "weight", "color", "material", "capacity", "warranty", "waterproof", "wireless")
+    return tuple(dict.fromkeys(asked + [name for name in general if name in low]))
+
+
+def _facets(items: Sequence[RankedProduct]) -> tuple[Facet, ...]:
+    """What the products shown differ in, commonest value first: what a follow-up can truly ask for."""
+    facets = []
+    for name in FACET_NAMES:
+        values = Counter(value for item in items for value in item.product.attributes.get(name, ()))
+        if len(values) > 1:
+            facets.append(Facet(name, tuple(value for value, _ in values.most_common(5))))
+    return tuple(facets)

@@ -1,0 +1,250 @@
+"""The one place that names concrete parts: settings in, a running shop out. Nothing happens at import.
+
+Threads are set here: one for each query call (torch, FAISS and BLAS with two each fight over the cores: an encode
+beside a search went from 16 to 489 ms), batching gives concurrency.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.agent.pipeline import Assistant
+from app.telemetry import Metrics
+from retrieval.commit_batcher import CommitBatcher
+from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
+from retrieval.live import Indexes, LiveIndex, Progress
+from retrieval.models.sources import CooccurrenceSource, HabitSource, LikenessSource, NewSource, PopularSource
+from retrieval.recommend import Recommender
+from retrieval.search import Searcher
+from retrieval.snapshot import load_snapshot, save_snapshot
+from tasteline.errors import SnapshotMismatch
+from tasteline.ports import CandidateSource, Embedder, LanguageModel, Store, VectorIndex
+from tasteline.settings import Settings
+from tasteline.types import Ranking
+
+RANKINGS_WAITING = 10_000
+"""Written behind the answers; beyond this the oldest are dropped, because an answer must not wait for its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Featured:
+    """A person that the demo page offers to be."""
+
+    user_id: str
+    name: str
+    about: str
+
+
+@dataclass(slots=True)
+class Shop:
+    """Everything wired. `close()` ends it in reverse order."""
+
+    settings: Settings
+    store: Store
+    live: LiveIndex
+    embedder: Embedder
+    searcher: Searcher
+    recommender: Recommender
+    assistant: Assistant
+    language_model: LanguageModel | None
+    writer: CommitBatcher
+    metrics: Metrics
+    follower: Follower
+    workers: ThreadPoolExecutor
+    rankings: deque[tuple[Ranking, str | None]]
+    reader: Reader
+    featured: list[Featured] = field(default_factory=list)
+
+    def caught_up(self) -> None:
+        """Returns when everything in the store is searchable."""
+        self.live.sync()
+
+    def flush_rankings(self) -> None:
+        """Write what still waits, so that export and erasure see everything."""
+        _write_rankings(self.store, self.rankings)
+
+    def close(self) -> None:
+        self.assistant.close()
+        self.workers.shutdown(wait=True, cancel_futures=True)
+        self.writer.close()
+        self.follower.close()
+        if self.language_model is not None:
+            self.language_model.close()
+        self.store.close()
+
+
+def open_store(settings: Settings) -> Store:
+    from retrieval.adapters.store_sql import SqlStore
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return SqlStore(settings.sqlalchemy_url())
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The configured embedder behind the cache of texts already embedded."""
+    from retrieval.embedding import CachedEmbedder, EmbeddingCache
+
+    embedder = _bare_embedder(settings)
+    return CachedEmbedder(embedder, EmbeddingCache(settings.home / "embeddings.db"))
+
+
+def _bare_embedder(settings: Settings) -> Embedder:
+    if settings.embedder == "hashing":
+        from retrieval.adapters.embedder_hashing import HashingEmbedder
+
+        return HashingEmbedder()
+    from retrieval.adapters.weights import encoder_path
+
+    model = encoder_path(settings.embedder_model)
+    if settings.embedder == "sentence-transformers":
+        from retrieval.adapters.embedder_sentence_transformers import SentenceTransformersEmbedder
+
+        return SentenceTransformersEmbedder(model)
+    from retrieval.adapters.embedder_openvino import OpenVinoEmbedder
+
+    return OpenVinoEmbedder(model, settings.home / "models", settings.embedder_threads)
+
+
+def new_vectors(settings: Settings, dimension: int) -> VectorIndex:
+    if settings.vector_index == "numpy":
+        from retrieval.adapters.vectors_numpy import NumpyVectorIndex
+
+        return NumpyVectorIndex(dimension)
+    import faiss
+
+    from retrieval.adapters.vectors_faiss import FaissVectorIndex
+
+    faiss.omp_set_num_threads(1)
+    return FaissVectorIndex(dimension)
+
+
+def open_language_model(settings: Settings) -> LanguageModel | None:
+    if settings.language_model == "none":
+        return None
+    if settings.language_model == "scripted":
+        from app.llm.scripted import ScriptedLanguageModel
+
+        return ScriptedLanguageModel(["Here is what I found for you."])
+    from app.llm.openvino_genai import OpenVinoLanguageModel
+    from retrieval.adapters.weights import language_model_path
+
+    path = language_model_path(settings.language_model_path)
+    return OpenVinoLanguageModel(path, settings.home / "models", settings.language_model_threads)
+
+
+def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bool = False) -> LiveIndex:
+    """The indexes as of the last snapshot (empty when `fresh` or none). Raises SnapshotMismatch."""
+    from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
+
+    live = LiveIndex(store, embedder, lambda: new_vectors(settings, embedder.dimension), TantivyLexicalIndex)
+    if not fresh:
+        load_snapshot(live, new_vectors(settings, embedder.dimension), embedder, settings.home)
+    return live
+
+
+def build_index(settings: Settings, progress: Progress | None = None) -> dict[str, object]:
+    """`tasteline index`: embed what changed, count behaviour, swap in a new snapshot."""
+    with contextlib.closing(open_store(settings)) as store:
+        embedder = open_embedder(settings)
+        try:
+            live = open_live(settings, store, embedder)
+        except SnapshotMismatch:
+            live = open_live(settings, store, embedder, fresh=True)
+        changed = live.sync(progress)
+        behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
+        behaviour.fit()
+        manifest = save_snapshot(live, embedder, settings.home)
+        with live.read() as indexes:
+            size = indexes.catalogue.size
+    return {"products": size, "changed": changed, "revision": manifest.revision, "embedder": manifest.embedder}
+
+
+def open_shop(
+    settings: Settings,
+    progress: Progress | None = None,
+    metrics: Metrics | None = None,
+    new_id: Callable[[], str] | None = None,
+) -> Shop:
+    """Wire and warm everything; returns when the shop can answer."""
+    new_id = new_id or (lambda: secrets.token_hex(8))
+    store, metrics = open_store(settings), metrics or Metrics()
+    embedder = open_embedder(settings)
+    live = open_live(settings, store, embedder)
+    live.sync(progress)
+    behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
+    behaviour.open()
+    reader = Reader(live)
+    reader.follow()
+    searcher = Searcher(live, embedder, reader, behaviour, new_id)
+    recommender = _recommender(store, live, behaviour, searcher, new_id)
+    language_model = open_language_model(settings)
+    rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
+    steps: dict[str, Callable[[], None]] = {
+        "index": lambda: _follow_index(live, metrics),
+        "vocabulary": reader.follow,
+        "behaviour": behaviour.follow,
+        "rankings": lambda: _write_rankings(store, rankings),
+    }
+    follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
+    follower.tick()
+    assistant = Assistant(store, live, searcher, recommender, language_model, metrics, settings)
+    return Shop(
+        settings=settings,
+        store=store,
+        live=live,
+        embedder=embedder,
+        searcher=searcher,
+        recommender=recommender,
+        assistant=assistant,
+        language_model=language_model,
+        writer=CommitBatcher(store),
+        metrics=metrics,
+        follower=follower,
+        workers=ThreadPoolExecutor(max_workers=4, thread_name_prefix="shop"),
+        rankings=rankings,
+        reader=reader,
+        featured=_featured(settings.home),
+    )
+
+
+def _recommender(
+    store: Store, live: LiveIndex, behaviour: Behaviour, searcher: Searcher, new_id: Callable[[], str]
+) -> Recommender:
+    def indexes() -> Indexes:
+        return live.present
+
+    sources: list[CandidateSource] = [
+        CooccurrenceSource(behaviour, indexes),
+        LikenessSource(indexes),
+        PopularSource(behaviour, indexes),
+        HabitSource(),
+        NewSource(behaviour, indexes),
+    ]
+    return Recommender(live, store, sources, searcher, lambda: behaviour().repeat_share, new_id)
+
+
+def _follow_index(live: LiveIndex, metrics: Metrics) -> None:
+    if live.behind:
+        live.sync()
+    with live.read() as indexes:
+        metrics.products.set(indexes.catalogue.size)
+        metrics.revision.set(indexes.revision)
+
+
+def _write_rankings(store: Store, rankings: deque[tuple[Ranking, str | None]]) -> None:
+    waiting = [rankings.popleft() for _ in range(len(rankings))]
+    if waiting:
+        store.save_rankings(waiting)
+
+
+def _featured(home: Path) -> list[Featured]:
+    """People whom the demo wrote down for its page; nobody elsewhere."""
+    path = home / "featured.json"
+    return [Featured(**person) for person in json.loads(path.read_text())] if path.exists() else []

@@ -1,0 +1,71 @@
+"""`tasteline doctor`: each part tried in turn, with what to do where it does not work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app import bootstrap
+from tasteline.errors import TastelineError
+from tasteline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    part: str
+    ok: bool
+    detail: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Opens every part for real; changes nothing but creating an empty home."""
+    parts: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+        ("home", lambda s: str(s.home.resolve())),
+        ("store", _store),
+        ("embedder", _embedder),
+        ("index", _index),
+        ("language model", _language_model),
+        ("listening", _listening),
+    )
+    return [_finding(part, look, settings) for part, look in parts]
+
+
+def _finding(part: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(part, True, look(settings))
+    except TastelineError as error:
+        return Finding(part, False, str(error))
+    except OSError as error:
+        return Finding(part, False, f"{error}. Check that TASTELINE_HOME can be written.")
+
+
+def _store(settings: Settings) -> str:
+    with contextlib.closing(bootstrap.open_store(settings)) as store:
+        return f"{settings.sqlalchemy_url()} at revision {store.revision()}"
+
+
+def _embedder(settings: Settings) -> str:
+    embedder = bootstrap.open_embedder(settings)
+    embedder.encode(["a first sentence"], "query")
+    return f"{embedder.name}, {embedder.dimension} dimensions"
+
+
+def _index(settings: Settings) -> str:
+    with contextlib.closing(bootstrap.open_store(settings)) as store:
+        live = bootstrap.open_live(settings, store, bootstrap.open_embedder(settings))
+        behind = store.revision() - live.revision
+        return "up to date" if not behind else f"{behind} changes behind; `tasteline index` or a start catches up"
+
+
+def _language_model(settings: Settings) -> str:
+    model = bootstrap.open_language_model(settings)
+    if model is None:
+        return "none: replies are templates"
+    with contextlib.closing(model):
+        return model.name
+
+
+def _listening(settings: Settings) -> str:
+    keys = f"{len(settings.api_keys)} keys" if settings.api_keys else "no key: loopback only"
+    return f"{settings.host}:{settings.port}, {keys}"

@@ -1,0 +1,58 @@
+"""Liveness, readiness, metrics, and what a page or client needs to know of the shop."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.routes.dependencies import TheShop, answer
+from app.schemas import EngineModel, FeaturedPersonModel, ShopResponse
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health/live", summary="The process runs")
+async def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+@router.get("/health/ready", summary="Every part can answer; 503 with the reasons where not")
+async def ready(request: Request, response: Response) -> dict[str, object]:
+    shop = getattr(request.app.state, "shop", None)
+    if shop is None:
+        response.status_code = 503
+        return {"status": "starting", "reasons": ["the indexes are being loaded"]}
+    with shop.live.read() as indexes:
+        size = indexes.catalogue.size
+    reasons = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
+    return {"status": "ready", "reasons": reasons, "products": size, "revision": shop.live.revision}
+
+
+@router.get("/metrics", summary="Prometheus metrics")
+async def metrics(shop: TheShop) -> Response:
+    return Response(generate_latest(shop.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/shop", response_model=ShopResponse, summary="Name, departments, people of the demo, engines")
+async def shop_page(shop: TheShop) -> Response:
+    with shop.live.read() as indexes:
+        catalogue = indexes.catalogue
+        engine = EngineModel(
+            embedder=shop.embedder.name,
+            language_model=shop.language_model.name if shop.language_model else "templates",
+            products=catalogue.size,
+            revision=indexes.revision,
+            sources=shop.recommender.source_names,
+        )
+        return answer(
+            ShopResponse(
+                name=shop.settings.shop_name,
+                currency=catalogue.currency(),
+                categories=catalogue.top_categories()[:40],
+                people=[
+                    FeaturedPersonModel(user_id=person.user_id, name=person.name, about=person.about)
+                    for person in shop.featured
+                ],
+                engine=engine,
+            )
+        )

@@ -1,0 +1,445 @@
+"""What goes over the wire: requests are checked here, answers are shaped here, nothing is decided here.
+
+Takes and gives JSON through pydantic; translates to and from the types inside (`tasteline.types`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from tasteline import types as t
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=2_000)]
+Limit = Annotated[int, Field(ge=1, le=100)]
+MAX_INTEGER = 2**62
+"""Below SQLite's and PostgreSQL's 64-bit bound."""
+Amount = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class Wire(BaseModel):
+    """Base of everything that comes in: an unknown field is an error, so that a misspelt filter is not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PriceModel(Wire):
+    amount: Amount = Field(description="Minor units (cents).", examples=[7999])
+    currency: str = Field(pattern="^[A-Z]{3}$", examples=["USD"])
+
+
+class ProductModel(Wire):
+    id: Id
+    title: str = Field(min_length=1, max_length=1_000)
+    description: str = Field(default="", max_length=50_000)
+    brand: Word | None = None
+    categories: list[Word] = Field(default=[], max_length=20, description="From broad to narrow.")
+    price: PriceModel | None = None
+    rating: float | None = Field(default=None, ge=0, le=5)
+    rating_count: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    stock: int | None = Field(default=None, ge=0, le=MAX_INTEGER, description="null: unknown, counts as available.")
+    attributes: dict[Word, list[Annotated[str, Field(max_length=1_000)]]] = Field(default={}, max_length=500)
+    url: str | None = Field(default=None, max_length=2_000)
+    image_url: str | None = Field(default=None, max_length=2_000)
+
+    @classmethod
+    def of(cls, product: t.Product) -> ProductModel:
+        price = product.price and PriceModel.model_construct(
+            amount=product.price.amount, currency=product.price.currency
+        )
+        return cls.model_construct(
+            id=product.id,
+            title=product.title,
+            description=product.description,
+            brand=product.brand,
+            categories=list(product.categories),
+            price=price,
+            rating=product.rating,
+            rating_count=product.rating_count,
+            stock=product.stock,
+            attributes={name: list(values) for name, values in product.attributes.items()},
+            url=product.url,
+            image_url=product.image_url,
+        )
+
+    def product(self) -> t.Product:
+        return t.Product(
+            id=self.id,
+            title=self.title,
+            description=self.description,
+            brand=self.brand,
+            categories=tuple(self.categories),
+            price=t.Price(self.price.amount, self.price.currency) if self.price else None,
+            rating=self.rating,
+            rating_count=self.rating_count,
+            stock=self.stock,
+            attributes={name: tuple(values) for name, values in self.attributes.items()},
+            url=self.url,
+            image_url=self.image_url,
+        )
+
+
+class AttributeFilterModel(Wire):
+    name: Word
+    values: list[Word] = Field(default=[], max_length=100)
+    minimum: float | None = Field(default=None, allow_inf_nan=False)
+    maximum: float | None = Field(default=None, allow_inf_nan=False)
+
+
+class FiltersModel(Wire):
+    """Within one field any value may match; all fields must."""
+
+    price_min: Amount | None = None
+    price_max: Amount | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    categories: list[Word] = Field(default=[], max_length=100)
+    brands: list[Word] = Field(default=[], max_length=100)
+    rating_min: float | None = Field(default=None, ge=0, le=5)
+    in_stock: bool = False
+    attributes: list[AttributeFilterModel] = Field(default=[], max_length=50)
+    exclude_brands: list[Word] = Field(default=[], max_length=100)
+    exclude_categories: list[Word] = Field(default=[], max_length=100)
+    exclude_terms: list[Word] = Field(default=[], max_length=100)
+
+    def filters(self, exclude_ids: Sequence[str] = ()) -> t.Filters:
+        return t.Filters(
+            price_min=self.price_min,
+            price_max=self.price_max,
+            currency=self.currency,
+            categories=tuple(self.categories),
+            brands=tuple(self.brands),
+            rating_min=self.rating_min,
+            in_stock=self.in_stock,
+            attributes=tuple(t.AttributeFilter(a.name, tuple(a.values), a.minimum, a.maximum) for a in self.attributes),
+            exclude_ids=frozenset(exclude_ids),
+            exclude_brands=tuple(self.exclude_brands),
+            exclude_categories=tuple(self.exclude_categories),
+            exclude_terms=tuple(self.exclude_terms),
+        )
+
+
+class SearchRequest(Wire):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"query": "waterproof jacket under $80, not leather", "limit": 5}]},
+    )
+    query: Text
+    filters: FiltersModel = FiltersModel()
+    user_id: Id | None = None
+    limit: Limit = 10
+    exclude_ids: list[Id] = Field(default=[], max_length=1_000)
+    ignore: list[Word] = Field(
+        default=[], max_length=50, description="Keys of understood constraints that the shopper took back."
+    )
+
+
+class EventModel(Wire):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "event_id": "c0ffee-1",
+                    "event": "view_item",
+                    "user_id": "anna",
+                    "product_id": "P1",
+                    "time": "2026-01-31T12:00:00Z",
+                }
+            ]
+        },
+    )
+    event_id: Id
+    event: t.EventType
+    user_id: Id | None = None
+    session_id: Id | None = None
+    product_id: Id | None = None
+    query: Text | None = None
+    time: AwareDatetime | None = None
+    position: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    quantity: int = Field(default=1, ge=1, le=1_000_000)
+    ranking_id: Id | None = None
+
+    @field_validator("time")
+    @classmethod
+    def in_utc(cls, time: datetime | None) -> datetime | None:
+        """Times near year 1 or 9999 overflow when moved to UTC: that is the caller's mistake."""
+        try:
+            return time.astimezone(UTC) if time else None
+        except OverflowError as error:
+            raise ValueError("time is out of range") from error
+
+    @model_validator(mode="after")
+    def says_enough(self) -> EventModel:
+        if self.user_id is None and self.session_id is None:
+            raise ValueError("an event needs a user_id or a session_id")
+        if self.event == t.EventType.SEARCH:
+            if not self.query:
+                raise ValueError("a search event needs a query")
+        elif self.product_id is None and self.event not in (t.EventType.VIEW_CART, t.EventType.BEGIN_CHECKOUT):
+            raise ValueError(f"a {self.event.value} event needs a product_id")
+        return self
+
+    def to_event(self) -> t.Event:
+        return t.Event(
+            id=self.event_id,
+            type=self.event,
+            user_id=self.user_id,
+            session_id=self.session_id,
+            product_id=self.product_id,
+            query=self.query,
+            time=self.time,
+            position=self.position,
+            quantity=self.quantity,
+            ranking_id=self.ranking_id,
+        )
+
+
+class SessionEventModel(Wire):
+    """One step of a session that is sent along with a request instead of being looked up."""
+
+    event: t.EventType
+    product_id: Id | None = None
+    query: Text | None = None
+
+
+class RecommendationRequest(Wire):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"user_id": "anna", "context": "home", "limit": 8}]}
+    )
+    user_id: Id | None = None
+    session_id: Id | None = None
+    session: list[SessionEventModel] = Field(default=[], max_length=200)
+    context: Literal["home", "product", "cart", "welcome"] = "home"
+    product_id: Id | None = None
+    cart: list[Id] = Field(default=[], max_length=200)
+    query: Text | None = None
+    filters: FiltersModel = FiltersModel()
+    limit: Limit = 10
+    exclude_ids: list[Id] = Field(default=[], max_length=1_000)
+    exclude_seen: bool = False
+
+    @model_validator(mode="after")
+    def has_anchor(self) -> RecommendationRequest:
+        if self.context == "product" and self.product_id is None:
+            raise ValueError("context 'product' needs a product_id")
+        if self.context == "cart" and not self.cart:
+            raise ValueError("context 'cart' needs a cart")
+        return self
+
+
+class ReasonModel(BaseModel):
+    kind: t.ReasonKind
+    text: str
+    evidence: list[str] = []
+
+
+class RankedProductModel(BaseModel):
+    product: ProductModel
+    score: float
+    reasons: list[ReasonModel]
+
+    @classmethod
+    def of(cls, ranked: t.RankedProduct) -> RankedProductModel:
+        reasons = [
+            ReasonModel.model_construct(kind=r.kind, text=r.text, evidence=list(r.evidence)) for r in ranked.reasons
+        ]
+        return cls.model_construct(
+            product=ProductModel.of(ranked.product), score=round(ranked.score, 6), reasons=reasons
+        )
+
+
+class ConstraintModel(BaseModel):
+    key: str
+    label: str
+
+
+class UnderstoodModel(BaseModel):
+    text: str
+    query: str
+    constraints: list[ConstraintModel]
+    sort: t.Sort
+
+    @classmethod
+    def of(cls, understood: t.Understood) -> UnderstoodModel:
+        constraints = [ConstraintModel(key=c.key, label=c.label) for c in understood.constraints]
+        return cls(text=understood.text, query=understood.query, constraints=constraints, sort=understood.sort)
+
+
+class RelaxationModel(ConstraintModel):
+    would_match: int
+
+
+class RankingResponse(BaseModel):
+    ranking_id: str
+    items: list[RankedProductModel]
+    total: int = Field(description="How many products passed the filters.")
+    understood: UnderstoodModel | None = None
+    relaxations: list[RelaxationModel] = Field(default=[], description="What would fit, when nothing does.")
+    degraded: list[str] = []
+
+    @classmethod
+    def of(cls, ranking: t.Ranking) -> RankingResponse:
+        return cls.model_construct(
+            ranking_id=ranking.id,
+            items=[RankedProductModel.of(item) for item in ranking.items],
+            total=ranking.total,
+            understood=UnderstoodModel.of(ranking.understood) if ranking.understood else None,
+            relaxations=[
+                RelaxationModel(key=r.constraint.key, label=r.constraint.label, would_match=r.would_match)
+                for r in ranking.relaxations
+            ],
+            degraded=list(ranking.degraded),
+        )
+
+
+class EventBatch(Wire):
+    events: list[EventModel] = Field(max_length=10_000)
+
+
+def _event_shape(body: object) -> str:
+    if isinstance(body, list):
+        return "list"
+    return "batch" if isinstance(body, EventBatch) or (isinstance(body, dict) and "events" in body) else "one"
+
+
+EventsBody = Annotated[
+    Annotated[EventModel, Tag("one")]
+    | Annotated[Annotated[list[EventModel], Field(max_length=10_000)], Tag("list")]
+    | Annotated[EventBatch, Tag("batch")],
+    Discriminator(_event_shape),
+]
+"""One event, a list of them, or {"events": [...]}."""
+
+
+class ProductBatch(Wire):
+    products: list[ProductModel] = Field(max_length=10_000)
+
+
+class WrittenResponse(BaseModel):
+    accepted: int
+    repeated: int
+
+
+class RemovedResponse(BaseModel):
+    removed: int
+
+
+class InterestModel(BaseModel):
+    topic: str
+    short_term: float
+    long_term: float
+    trend: Literal["rising", "steady", "fading", "new"]
+    evidence: list[str]
+
+    @classmethod
+    def of(cls, interest: t.Interest) -> InterestModel:
+        return cls(
+            topic=interest.topic,
+            short_term=round(interest.short_term, 4),
+            long_term=round(interest.long_term, 4),
+            trend=interest.trend,
+            evidence=list(interest.evidence),
+        )
+
+
+class InterestsResponse(BaseModel):
+    user_id: str
+    interests: list[InterestModel] = Field(description="Strongest short-term interest first.")
+
+
+class EngineModel(BaseModel):
+    """Which parts answer: shown on the page."""
+
+    embedder: str
+    language_model: str
+    products: int
+    revision: int
+    sources: list[str]
+
+
+class FeaturedPersonModel(BaseModel):
+    user_id: str
+    name: str
+    about: str
+
+
+class ShopResponse(BaseModel):
+    """What a page needs to know before the first question."""
+
+    name: str
+    currency: str | None
+    categories: list[str] = Field(description="Top level, largest first.")
+    people: list[FeaturedPersonModel]
+    engine: EngineModel
+
+
+class ChatMessageModel(BaseModel):
+    """An OpenAI chat message; content may be text or a list of text parts. Other fields are accepted and ignored."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, object]] | None = None
+
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return " ".join(str(part["text"]) for part in self.content if part.get("type") == "text" and "text" in part)
+        return self.content or ""
+
+
+class TastelineOptions(Wire):
+    """Our part of a chat request (`extra_body={"tasteline": {...}}` in the openai client)."""
+
+    conversation_id: Id | None = None
+    user_id: Id | None = None
+    session_id: Id | None = None
+    ignore: list[Word] = Field(default=[], max_length=50)
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool | None = False
+
+
+class ChatRequest(BaseModel):
+    """OpenAI chat completions. Sampling parameters are accepted and have no effect on facts."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"model": "tasteline", "messages": [{"role": "user", "content": "a tent under $200"}]}]
+        },
+    )
+    model: str = Field(default="tasteline", max_length=200)
+    messages: list[ChatMessageModel] = Field(min_length=1, max_length=200)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    user: Id | None = None
+    tasteline: TastelineOptions = TastelineOptions()
+
+
+class ChatDetails(BaseModel):
+    """The `tasteline` field of a completion, and of the first and last chunk of a streamed one."""
+
+    conversation_id: str
+    ranking_id: str | None = None
+    products: list[RankedProductModel] = []
+    understood: UnderstoodModel | None = None
+    relaxations: list[RelaxationModel] = []
+    interests: list[InterestModel] = []
+    follow_ups: list[str] = []
+    engine: str = Field(default="", description="Which voice spoke: 'templates' or a model's name.")
+    degraded: list[str] = []
+    trace: dict[str, float] = Field(default={}, description="Milliseconds by stage.")
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str = Field(examples=["urn:tasteline:invalid-input"])
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = Field(default=[], description="For a wrong body: field and reason.")

@@ -1,0 +1,181 @@
+// The assistant: streams answers, shows their products, chips and follow-up questions.
+
+import { chat } from "./api.js";
+import { degradedNote, smallCard } from "./cards.js";
+import { chips, relaxations } from "./chips.js";
+import { byId, el, icon } from "./elements.js";
+import { remember, sessionId, userId } from "./shopper.js";
+
+let conversation = null;
+let running = null;
+let openings = [];
+/** Called when an answer is complete: asking, too, may move what the shop thinks of the shopper. */
+let whenAnswered = () => {};
+
+const log = () => byId("messages");
+const field = () => byId("chat-field");
+
+/** Scrolls to the end, but never past the question that is being answered. */
+function toEnd() {
+  const asked = [...log().querySelectorAll(".said-by-you")].at(-1);
+  const top = asked ? asked.offsetTop - 8 : 0;
+  log().scrollTop = Math.min(top, log().scrollHeight - log().clientHeight);
+}
+
+function suggestions(texts) {
+  if (!texts?.length) return null;
+  const button = (text) => el("li", {}, el("button", { type: "button", class: "suggestion", dir: "auto", on: { click: () => ask(text) } }, text));
+  return el("ul", { class: "suggestions", "aria-label": "You could ask" }, texts.map(button));
+}
+
+function welcome() {
+  log().replaceChildren(el("div", { class: "chat-welcome" },
+    el("p", {}, "Say what you are looking for, in your own words. Then narrow it: “cheaper”, “the second one”, “in blue”."),
+    suggestions(openings)));
+}
+
+function startMessage(text, note) {
+  log().querySelector(".chat-welcome")?.remove();
+  log().querySelectorAll(".suggestions").forEach((old) => old.remove());
+  log().append(el("div", { class: "said said-by-you" }, el("span", { class: "hidden-text" }, "You: "),
+    el("p", { dir: "auto" }, text), note ? el("p", { class: "said-note" }, note) : null));
+  const parts = {
+    text: el("p", { class: "answer-text waiting", dir: "auto" }),
+    chips: el("div", { class: "understood" }),
+    products: el("ol", { class: "answer-products" }),
+    end: el("div", { class: "answer-end" }),
+  };
+  log().append(el("div", { class: "said said-by-shop" }, el("span", { class: "hidden-text" }, "Shop: "),
+    parts.text, parts.products, parts.chips, parts.end));
+  toEnd();
+  return parts;
+}
+
+function engineNote(details) {
+  const stages = Object.entries(details.trace ?? {});
+  const whole = details.trace?.total ?? stages.reduce((sum, [, ms]) => sum + ms, 0);
+  const answered = `Answered by: ${details.engine || "the shop"}`;
+  if (!stages.length) return el("p", { class: "engine" }, answered);
+  return el("details", { class: "engine" },
+    el("summary", {}, `${answered}, in ${Math.max(1, Math.round(whole))} ms`),
+    el("dl", {}, stages.map(([name, ms]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, `${ms.toFixed(1)} ms`)])));
+}
+
+/** Products and chips come with the first chunk and complete with the last; either may lack what the other has. */
+function showDetails(parts, details, asked) {
+  conversation = details.conversation_id ?? conversation;
+  const known = JSON.stringify(details.products?.map((item) => item.product.id) ?? []);
+  if (details.products?.length && parts.known !== known) {
+    parts.known = known;
+    remember({ ranking_id: details.ranking_id, items: details.products });
+    parts.products.replaceChildren(...details.products.map((item, place) => smallCard(item, { ordinal: place + 1 })));
+  }
+  const drop = (key) => ask(asked.text, [...asked.ignore, key]);
+  const restore = (key) => ask(asked.text, asked.ignore.filter((other) => other !== key));
+  const list = chips(details.understood, { ignored: asked.ignore, take: drop, restore });
+  if (list) parts.chips.replaceChildren(list);
+}
+
+function showEnd(parts, details, asked) {
+  const drop = (key) => ask(asked.text, [...asked.ignore, key]);
+  parts.end.replaceChildren(...[
+    relaxations(details.relaxations, drop),
+    suggestions(details.follow_ups),
+    degradedNote(details.degraded),
+    engineNote(details),
+  ].filter(Boolean));
+}
+
+async function stream(parts, asked, signal) {
+  const options = { user_id: userId(), session_id: sessionId(), ignore: asked.ignore };
+  if (conversation) options.conversation_id = conversation;
+  const request = { messages: [{ role: "user", content: asked.text }], tasteline: options };
+  let last = null;
+  let hasScrolled = false;
+  log().addEventListener("wheel", () => (hasScrolled = true), { once: true, passive: true });
+  log().addEventListener("touchmove", () => (hasScrolled = true), { once: true, passive: true });
+  for await (const chunk of chat(request, signal)) {
+    const words = chunk.choices?.[0]?.delta?.content;
+    if (words) parts.text.append(words);
+    if (words) parts.text.classList.remove("waiting");
+    if (chunk.tasteline) showDetails(parts, (last = chunk.tasteline), asked);
+    if (!hasScrolled) toEnd();
+  }
+  if (last) showEnd(parts, last, asked);
+  else parts.end.replaceChildren();
+}
+
+function showBusy(isBusy) {
+  byId("chat-send").hidden = isBusy;
+  byId("chat-stop").hidden = !isBusy;
+  log().setAttribute("aria-busy", String(isBusy));
+}
+
+function showTrouble(parts, problem, asked) {
+  parts.end.replaceChildren(el("div", { class: "trouble", role: "alert" }, el("p", { dir: "auto" }, problem.message),
+    el("button", { type: "button", class: "outline", on: { click: () => ask(asked.text, asked.ignore) } }, "Ask again")));
+}
+
+/** Asks the assistant; `ignore` holds keys of constraints that the shopper took back. */
+export async function ask(text, ignore = []) {
+  running?.abort();
+  const control = new AbortController();
+  running = control;
+  const asked = { text, ignore: [...new Set(ignore)] };
+  const parts = startMessage(text, asked.ignore.length ? "asked again, with fewer wishes" : "");
+  byId("chat-restart").hidden = false;
+  showBusy(true);
+  parts.text.classList.add("streaming");
+  try {
+    await stream(parts, asked, control.signal);
+    whenAnswered();
+  } catch (problem) {
+    if (control.signal.aborted) parts.end.replaceChildren(el("p", { class: "engine" }, "Stopped."));
+    else showTrouble(parts, problem, asked);
+  } finally {
+    parts.text.classList.remove("waiting", "streaming");
+    if (running === control) showBusy(false);
+    toEnd();
+  }
+}
+
+/** Forgets the conversation, for a new start or another person. */
+export function restartChat() {
+  running?.abort();
+  conversation = null;
+  byId("chat-restart").hidden = true;
+  welcome();
+}
+
+function grow() {
+  field().style.blockSize = "auto";
+  field().style.blockSize = `${Math.min(field().scrollHeight, 160)}px`;
+}
+
+function submit(event) {
+  event?.preventDefault();
+  const text = field().value.trim();
+  if (!text) return;
+  field().value = "";
+  grow();
+  ask(text);
+}
+
+/** `firstQuestions` are offered before anything is said. */
+export function prepareChat(firstQuestions, onAnswered) {
+  openings = firstQuestions;
+  whenAnswered = onAnswered;
+  byId("chat-send").append(icon("send"));
+  byId("chat-stop").append(icon("stop"));
+  byId("chat-form").addEventListener("submit", submit);
+  byId("chat-stop").addEventListener("click", () => running?.abort());
+  byId("chat-restart").addEventListener("click", () => {
+    restartChat();
+    field().focus();
+  });
+  field().addEventListener("input", grow);
+  field().addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+  });
+  welcome();
+}

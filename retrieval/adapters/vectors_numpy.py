@@ -1,0 +1,40 @@
+"""The reference vector index: a matrix and an exact product. Defines the right answer for the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.adapters.selection import top_k
+from tasteline.types import Mask, Rows, Scores, Vectors
+
+
+class NumpyVectorIndex:
+    """Exact inner product over a float32 matrix (n, dimension)."""
+
+    FILE = "vectors.npy"
+
+    def __init__(self, dimension: int) -> None:
+        self._matrix: Vectors = np.zeros((0, dimension), dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    def add(self, vectors: Vectors) -> None:
+        self._matrix = np.vstack([self._matrix, vectors.astype(np.float32)])
+
+    def vectors(self, rows: Rows) -> Vectors:
+        return self._matrix[rows]
+
+    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
+        scores = queries.astype(np.float32) @ self._matrix.T
+        if allowed is not None:
+            scores[:, ~allowed] = -np.inf
+        return top_k(scores, k)
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / self.FILE, self._matrix)
+
+    def load(self, folder: Path) -> None:
+        self._matrix = np.load(folder / self.FILE)

@@ -1,0 +1,164 @@
+"""Ways to propose products for a need: by what others did next, by likeness, by popularity, by the person's habit.
+
+Each is a `CandidateSource`; a learned next-item model becomes one more of them. Sources run inside `LiveIndex.read()`,
+so that the rows of the need and of the answer are of one generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from retrieval.live import Indexes
+from retrieval.models.behaviour import BehaviourCounts
+from tasteline.ports import Need
+from tasteline.types import Mask, Rows, Scores
+
+STEPS_FOLLOWED = 10
+"""Most recent products whose followers are asked for."""
+LIKENESS_RECENT, LIKENESS_LASTING = 5, 10
+LIKENESS_EACH = 60
+LIKENESS_FLOOR = 0.3
+"""Cosine below which two products are not alike in any way that a shopper would see."""
+LASTING_SHARE = 0.3
+"""Of the attention, for the year beside the last days."""
+
+Proposal = tuple[Rows, Scores, Rows]
+
+
+def _proposal(scores: dict[int, float], because: dict[int, int], k: int) -> Proposal:
+    best = sorted(scores, key=lambda row: (-scores[row], row))[:k]
+    return (
+        np.array(best, dtype=np.int64),
+        np.array([scores[row] for row in best], dtype=np.float32),
+        np.array([because.get(row, -1) for row in best], dtype=np.int64),
+    )
+
+
+def _attention(need: Need) -> dict[int, float]:
+    """Row → weight, the anchors as one step of full weight before everything recent."""
+    if len(need.anchor):
+        return dict.fromkeys(need.anchor.tolist(), 1.0)
+    rows, weights = need.recent[-STEPS_FOLLOWED:], need.recent_weights[-STEPS_FOLLOWED:]
+    attention = dict(zip(rows.tolist(), weights.tolist(), strict=True))
+    lasting = need.lasting_weights
+    order = np.argsort(-lasting, kind="stable")[:STEPS_FOLLOWED]
+    for row, weight in zip(need.lasting[order].tolist(), lasting[order].tolist(), strict=True):
+        attention[row] = attention.get(row, 0.0) + LASTING_SHARE * weight
+    return attention
+
+
+class CooccurrenceSource:
+    """What people turned to after the products of the need (directed, decayed counts)."""
+
+    name = "cooccurrence"
+
+    def __init__(self, counts: Callable[[], BehaviourCounts], indexes: Callable[[], Indexes]) -> None:
+        self._counts = counts
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        counts, catalogue = self._counts(), self._indexes().catalogue
+        scores: dict[int, float] = {}
+        strongest: dict[int, tuple[float, int]] = {}
+        for row, weight in _attention(need).items():
+            for product_id, probability in counts.followers(catalogue.product(row).id).items():
+                other = catalogue.row(product_id)
+                if other is None or not allowed[other]:
+                    continue
+                share = weight * probability
+                scores[other] = scores.get(other, 0.0) + share
+                strongest[other] = max(strongest.get(other, (0.0, -1)), (share, row))
+        return _proposal(scores, {other: row for other, (_, row) in strongest.items()}, k)
+
+
+class LikenessSource:
+    """Products whose text is close to those of the need. Works for a product that nobody has touched yet."""
+
+    name = "likeness"
+
+    def __init__(self, indexes: Callable[[], Indexes]) -> None:
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        attention = _attention(need)
+        rows = np.array(sorted(attention, key=lambda row: (-attention[row], row)), dtype=np.int64)
+        rows = rows[: LIKENESS_RECENT + LIKENESS_LASTING]
+        if not len(rows):
+            return _proposal({}, {}, k)
+        vectors = self._indexes().vectors
+        found, cosines = vectors.search(vectors.vectors(rows), max(k, LIKENESS_EACH), allowed)
+        scores: dict[int, float] = {}
+        strongest: dict[int, tuple[float, int]] = {}
+        for line, row in enumerate(rows.tolist()):
+            close = cosines[line] > LIKENESS_FLOOR
+            for other, cosine in zip(found[line][close].tolist(), cosines[line][close].tolist(), strict=True):
+                if other == row:
+                    continue
+                share = attention[row] * (cosine - LIKENESS_FLOOR)
+                scores[other] = scores.get(other, 0.0) + share
+                strongest[other] = max(strongest.get(other, (0.0, -1)), (share, row))
+        return _proposal(scores, {other: row for other, (_, row) in strongest.items()}, k)
+
+
+class PopularSource:
+    """What most people turn to, recent months first; where nothing is counted yet, the best rated."""
+
+    name = "popular"
+
+    def __init__(self, counts: Callable[[], BehaviourCounts], indexes: Callable[[], Indexes]) -> None:
+        self._counts = counts
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        catalogue, counts = self._indexes().catalogue, self._counts()
+        rows = self._allowed(counts.most_popular(), k, allowed)
+        ids = [catalogue.product(row).id for row in rows]
+        scores = dict(zip(rows, counts.popularity(ids).tolist(), strict=True))
+        for row in self._best_rated(k - len(rows), allowed, set(rows)):
+            scores[row] = 0.0
+        return _proposal(scores, {}, k)
+
+    def _allowed(self, ids: Iterable[str], k: int, allowed: Mask) -> list[int]:
+        catalogue, rows = self._indexes().catalogue, []
+        for product_id in ids:
+            row = catalogue.row(product_id)
+            if row is not None and allowed[row]:
+                rows.append(int(row))
+                if len(rows) == k:
+                    break
+        return rows
+
+    def _best_rated(self, k: int, allowed: Mask, taken: set[int]) -> list[int]:
+        ratings = np.where(allowed, np.nan_to_num(self._indexes().catalogue.ratings, nan=0.0), -1.0)
+        order = np.argsort(-ratings, kind="stable")[: k + len(taken)]
+        return [int(row) for row in order if allowed[row] and int(row) not in taken][: max(0, k)]
+
+
+class HabitSource:
+    """What the person returns to: their own long-term products. Only worth its place where people buy again."""
+
+    name = "habit"
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        rows = [row for row in need.lasting.tolist() if allowed[row]]
+        weights = dict(zip(need.lasting.tolist(), need.lasting_weights.tolist(), strict=True))
+        return _proposal({row: weights[row] for row in rows}, {row: row for row in rows}, k)
+
+
+class NewSource:
+    """What came into the catalogue last and nobody has touched yet."""
+
+    name = "new"
+
+    def __init__(self, counts: Callable[[], BehaviourCounts], indexes: Callable[[], Indexes]) -> None:
+        self._counts = counts
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        catalogue = self._indexes().catalogue
+        latest = np.flatnonzero(allowed)[::-1][: 20 * k]
+        untouched = self._counts().popularity([catalogue.product(int(row)).id for row in latest]) == 0
+        rows = latest[untouched][:k]
+        return _proposal({int(row): 1.0 / (1 + place) for place, row in enumerate(rows)}, {}, k)

@@ -1,0 +1,301 @@
+"""Recommendations: for a person, a session, a product page, a cart, a stranger.
+
+Takes what is known of the shopper, asks every candidate source, fuses by the weights of the context, varies, explains.
+Learned models plug in as further sources; the weights are data, one line for each context.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from retrieval.fusion import Fused, fuse
+from retrieval.interests import Touched, interests, touched_products
+from retrieval.live import Indexes, LiveIndex
+from retrieval.search import Searcher, SearchQuery
+from tasteline.errors import NotFound
+from tasteline.ports import CandidateSource, EventStore, Need
+from tasteline.types import (
+    Event,
+    EventType,
+    Filters,
+    Interest,
+    Mask,
+    Product,
+    RankedProduct,
+    Ranking,
+    Reason,
+    ReasonKind,
+    Rows,
+    Scores,
+)
+
+Context = Literal["home", "product", "similar", "cart", "welcome"]
+DEPTH = 200
+WEIGHTS: Mapping[str, Mapping[str, float]] = {
+    "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "habit": 1.0, "new": 0.05},
+    "similar": {"likeness": 1.0, "cooccurrence": 0.3},
+    "complement": {"cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05},
+    "welcome": {"popular": 1.0, "new": 0.4},
+}
+"""Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
+VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8}
+"""What a candidate's score is multiplied by for each one of its category that stands above it."""
+PERSONAL = 0.1
+"""Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
+JUST_TOUCHED = 20
+"""Most recent products that are not proposed again where people seldom buy again."""
+BUY_AGAIN = 0.1
+"""Share of repeat purchases above which a shop's people are taken to buy things again."""
+DONE = {
+    EventType.PURCHASE: "bought",
+    EventType.ADD_TO_CART: "put {} in your cart",
+    EventType.ADD_TO_WISHLIST: "saved",
+}
+TITLE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationQuery:
+    user_id: str | None = None
+    session_id: str | None = None
+    session: tuple[Event, ...] = ()
+    """Steps sent along with the request, oldest first; they follow whatever is stored."""
+    context: Context = "home"
+    product_id: str | None = None
+    cart: tuple[str, ...] = ()
+    query: str = ""
+    filters: Filters = Filters()
+    limit: int = 10
+    exclude_seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of the shopper, resolved against the catalogue of the moment."""
+
+    history: list[Event]
+    touched: list[Touched]
+    need: Need
+    last: Mapping[str, Event]
+
+
+class Recommender:
+    """`repeat_share()` says how often people of this shop buy the same thing again, 0 to 1."""
+
+    def __init__(
+        self,
+        live: LiveIndex,
+        events: EventStore,
+        sources: Sequence[CandidateSource],
+        searcher: Searcher,
+        repeat_share: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._live = live
+        self._events = events
+        self._sources = sources
+        self._searcher = searcher
+        self._repeat_share = repeat_share
+        self._new_id = new_id
+
+    @property
+    def source_names(self) -> list[str]:
+        return [source.name for source in self._sources]
+
+    def interests(self, user_id: str) -> list[Interest]:
+        """Named interests of a person; empty for somebody unknown."""
+        history = self._events.history(user_id)
+        with self._live.read() as indexes:
+            return interests(history, lambda product_id: _product(indexes, product_id))
+
+    def recommend(self, query: RecommendationQuery) -> Ranking:
+        """Raises NotFound for a product page or a cart whose products do not exist."""
+        history = self._history(query)
+        found = self._searcher.search([SearchQuery(query.query, query.filters, DEPTH)])[0] if query.query else None
+        with self._live.read() as indexes:
+            person = _person(indexes, history, _anchors(indexes, query))
+            mask = indexes.catalogue.mask(query.filters, indexes.lexical.containing)
+            total = int(mask.sum())
+            self._leave_out(indexes, mask, person, query)
+            if found is not None:
+                mask &= _mask_of(indexes, found)
+            parts = [self._ranked(indexes, person, mask, wanted) for wanted in _wanted(query, person)]
+            items = _interleave(parts, query.limit)
+        if found is None:
+            return Ranking(self._new_id(), tuple(items), total)
+        return Ranking(self._new_id(), tuple(items), found.total, found.understood, found.relaxations)
+
+    def personalised(self, ranking: Ranking, user_id: str | None, session_id: str | None = None) -> Ranking:
+        """The same products, those close to the person's recent ones moved up a little; as it was for a stranger."""
+        relevance = ranking.understood is None or ranking.understood.sort == "relevance"
+        if not relevance or len(ranking.items) < 2 or (user_id is None and session_id is None):
+            return ranking
+        touched = touched_products(self._events.history(user_id, session_id))[-JUST_TOUCHED:]
+        with self._live.read() as indexes:
+            touched = [item for item in touched if item.product_id in indexes.catalogue]
+            if not touched:
+                return ranking
+            vectors = indexes.vectors.vectors(indexes.catalogue.rows(item.product_id for item in touched))
+            rows = indexes.catalogue.rows(item.product.id for item in ranking.items)
+            if len(rows) != len(ranking.items):
+                return ranking
+            weights = _share(np.array([item.short for item in touched], dtype=np.float32))
+            closeness = indexes.vectors.vectors(rows) @ (weights @ vectors)
+        scores = [item.score + PERSONAL * float(close) for item, close in zip(ranking.items, closeness, strict=True)]
+        order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+        return replace(ranking, items=tuple(replace(ranking.items[place], score=scores[place]) for place in order))
+
+    def _history(self, query: RecommendationQuery) -> list[Event]:
+        known = query.user_id is not None or query.session_id is not None
+        stored = self._events.history(query.user_id, query.session_id) if known else []
+        return stored + list(query.session)
+
+    def _leave_out(self, indexes: Indexes, mask: Mask, person: Person, query: RecommendationQuery) -> None:
+        catalogue = indexes.catalogue
+        mask[person.need.anchor] = False
+        if query.exclude_seen:
+            mask[catalogue.rows(event.product_id for event in person.history if event.product_id)] = False
+        elif self._repeat_share() < BUY_AGAIN:
+            mask[catalogue.rows(touched.product_id for touched in person.touched[-JUST_TOUCHED:])] = False
+            bought = (e.product_id for e in person.history if e.product_id and e.type is EventType.PURCHASE)
+            mask[catalogue.rows(bought)] = False
+
+    def _ranked(self, indexes: Indexes, person: Person, mask: Mask, wanted: str) -> list[RankedProduct]:
+        if wanted == "complement":
+            mask = mask & ~_same_kind(indexes, person.need.anchor)
+        lists: list[tuple[str, float, Rows, Scores]] = []
+        because: dict[str, dict[int, int]] = {}
+        for source in self._sources:
+            weight = WEIGHTS[wanted].get(source.name, 0.0)
+            if source.name == "habit":
+                weight *= self._repeat_share()
+            if weight > 0:
+                rows, scores, led_there = source.propose(person.need, DEPTH, mask)
+                lists.append((source.name, weight, rows, scores))
+                because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
+        varied = _varied(indexes, fuse(lists), VARIETY[wanted])
+        return [
+            RankedProduct(
+                indexes.catalogue.product(candidate.row),
+                candidate.score,
+                (_reason(indexes, candidate, because, person, wanted),),
+            )
+            for candidate in varied
+        ]
+
+
+def _wanted(query: RecommendationQuery, person: Person) -> tuple[str, ...]:
+    if query.context == "product":
+        return ("similar", "complement")
+    if query.context == "similar":
+        return ("similar",)
+    if query.context == "cart":
+        return ("complement",)
+    if query.context == "welcome" or not person.touched:
+        return ("welcome",)
+    return ("home",)
+
+
+def _anchors(indexes: Indexes, query: RecommendationQuery) -> Rows:
+    ids = [query.product_id] if query.context in ("product", "similar") and query.product_id else []
+    ids += list(query.cart) if query.context == "cart" else []
+    rows = indexes.catalogue.rows(ids)
+    if ids and not len(rows):
+        raise NotFound(f"No product has the id {ids[0]!r}. Search for it, or put it with PUT /v1/products.")
+    return rows
+
+
+def _person(indexes: Indexes, history: list[Event], anchors: Rows) -> Person:
+    touched = [item for item in touched_products(history) if item.product_id in indexes.catalogue]
+    rows = indexes.catalogue.rows(item.product_id for item in touched)
+    short = np.array([item.short for item in touched], dtype=np.float32)
+    long = np.array([item.long for item in touched], dtype=np.float32)
+    need = Need(rows, _share(short), rows, _share(long), anchors)
+    return Person(history, touched, need, {item.product_id: item.last for item in touched})
+
+
+def _share(weights: Scores) -> Scores:
+    total = weights.sum()
+    return weights / total if total > 0 else weights
+
+
+def _mask_of(indexes: Indexes, found: Ranking) -> Mask:
+    mask = np.zeros(len(indexes.catalogue), dtype=np.bool_)
+    mask[indexes.catalogue.rows(item.product.id for item in found.items)] = True
+    return mask
+
+
+def _same_kind(indexes: Indexes, anchors: Rows) -> Mask:
+    """Rows of the anchors' own narrowest categories: a second tent does not go well with a tent."""
+    kinds = {
+        indexes.catalogue.product(int(row)).categories[-1]
+        for row in anchors
+        if indexes.catalogue.product(int(row)).categories
+    }
+    if not kinds:
+        return np.zeros(len(indexes.catalogue), dtype=np.bool_)
+    return indexes.catalogue.mask(Filters(categories=tuple(kinds)), indexes.lexical.containing)
+
+
+def _varied(indexes: Indexes, fused: Iterable[Fused], variety: float) -> list[Fused]:
+    """Greedy: the next is the best after each category has paid for those of it already chosen."""
+    waiting: dict[str, list[Fused]] = {}
+    for candidate in fused:
+        categories = indexes.catalogue.product(candidate.row).categories
+        waiting.setdefault(categories[-1] if categories else "", []).append(candidate)
+    taken: Counter[str] = Counter()
+    order: list[Fused] = []
+    while waiting:
+        kind = min(waiting, key=lambda k: (-waiting[k][0].score * variety ** taken[k], waiting[k][0].row))
+        order.append(waiting[kind].pop(0))
+        taken[kind] += 1
+        if not waiting[kind]:
+            del waiting[kind]
+    return order
+
+
+def _interleave(parts: Sequence[list[RankedProduct]], limit: int) -> list[RankedProduct]:
+    """One from each list in turn; a product stands once."""
+    chosen: dict[str, RankedProduct] = {}
+    for place in range(max((len(part) for part in parts), default=0)):
+        for part in parts:
+            if place < len(part) and len(chosen) < limit:
+                chosen.setdefault(part[place].product.id, part[place])
+    return list(chosen.values())
+
+
+def _product(indexes: Indexes, product_id: str) -> Product | None:
+    row = indexes.catalogue.row(product_id)
+    return None if row is None else indexes.catalogue.product(row)
+
+
+def _reason(
+    indexes: Indexes, candidate: Fused, because: Mapping[str, Mapping[int, int]], person: Person, wanted: str
+) -> Reason:
+    leader = candidate.leader
+    product = indexes.catalogue.product(candidate.row)
+    if leader == "habit":
+        return Reason("history", "You chose this before", (person.last[product.id].id,))
+    if leader in ("popular", "new"):
+        where = f" in {product.categories[-1]}" if product.categories else ""
+        kind: ReasonKind = "popular" if leader == "popular" else "new"
+        return Reason(kind, f"{'Popular' if leader == 'popular' else 'New'}{where}", (product.id,))
+    source = indexes.catalogue.product(because[leader][candidate.row])
+    title = _short(source.title)
+    if wanted == "similar":
+        return Reason("similar", f"Similar to {title}", (source.id,))
+    if wanted == "complement":
+        return Reason("complement", f"Goes well with {title}", (source.id,))
+    event = person.last[source.id]
+    done = DONE.get(event.type, "viewed")
+    phrase = done.format(title) if "{}" in done else f"{done} {title}"
+    return Reason("history", f"Because you {phrase}", (event.id, source.id))
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"

@@ -1,0 +1,208 @@
+"""Natural-language search: words and meaning fused, within hard limits read out of the text.
+
+Takes requests in batches (one encode and one scan for all), gives rankings with reasons; when nothing fits, says which
+limit stood in the way. Knows nothing of HTTP or conversations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.fusion import Fused, fuse
+from retrieval.live import Indexes, LiveIndex
+from retrieval.models.behaviour import BehaviourCounts
+from retrieval.understanding import merge
+from tasteline.ports import Embedder
+from tasteline.types import (
+    Constraint,
+    Filters,
+    Mask,
+    RankedProduct,
+    Ranking,
+    Reason,
+    Relaxation,
+    Rows,
+    Scores,
+    Sort,
+    Understood,
+    Vectors,
+)
+
+DEPTH = 200
+"""Candidates taken from each side before fusion."""
+WORDS_WEIGHT = 0.5
+MEANING_FLOOR = 0.25
+"""Cosine below which, with no word in common, a product has nothing to do with the request (MiniLM)."""
+SORTABLE_SHARE = 0.5
+"""Of the best fused score: what is below is not relevant enough to be sorted to the top by price."""
+ADDS_UP = {"without"}
+"""Kinds of constraint that join what was said before; of the others the last one said holds."""
+WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    text: str
+    filters: Filters = Filters()
+    limit: int = 10
+    ignore: frozenset[str] = frozenset()
+    """Keys of understood constraints that the shopper took back."""
+    further: tuple[str, ...] = ()
+    """What was said after `text` to narrow or turn it: "in blue", "but under $60"."""
+    limits: tuple[Constraint, ...] = ()
+    """Understood elsewhere; they replace what the texts say of the same thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What one query brought back before it is cut, sorted and explained."""
+
+    fused: list[Fused]
+    total: int
+
+
+class Searcher:
+    """`understand(text, ignore)` reads the limits; `new_id()` names each ranking."""
+
+    def __init__(
+        self,
+        live: LiveIndex,
+        embedder: Embedder,
+        understand: Callable[[str, Collection[str]], Understood],
+        counts: Callable[[], BehaviourCounts],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._live = live
+        self._embedder = embedder
+        self._understand = understand
+        self._counts = counts
+        self._new_id = new_id
+
+    def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
+        """One ranking for each query, in order."""
+        understood = [self._understood(query) for query in queries]
+        vectors = self._embedder.encode([meaning.query for meaning in understood], "query")
+        with self._live.read() as indexes:
+            return [
+                self._rank(indexes, query, meaning, vectors[i : i + 1])
+                for i, (query, meaning) in enumerate(zip(queries, understood, strict=True))
+            ]
+
+    def _understood(self, query: SearchQuery) -> Understood:
+        """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
+        parts = [self._understand(text, query.ignore) for text in (query.text, *query.further)]
+        constraints: dict[str, Constraint] = {}
+        for constraint in (*(c for part in parts for c in part.constraints), *query.limits):
+            if constraint.key in query.ignore:
+                continue
+            field = constraint.key.partition(":")[0]
+            for key in [key for key in constraints if key.partition(":")[0] == field and field not in ADDS_UP]:
+                if constraints[key] not in parts[-1].constraints:
+                    del constraints[key]
+            constraints[constraint.key] = constraint
+        words = " ".join(dict.fromkeys(" ".join(part.query for part in parts).split()))
+        sort: Sort = next((part.sort for part in reversed(parts) if part.sort != "relevance"), "relevance")
+        return Understood(query.text, words if query.further else parts[0].query, tuple(constraints.values()), sort)
+
+    def _rank(self, indexes: Indexes, query: SearchQuery, understood: Understood, vector: Vectors) -> Ranking:
+        filters = merge(query.filters, understood.constraints)
+        candidates = self._candidates(indexes, filters, understood, vector)
+        chosen = self._sorted(indexes, candidates.fused, understood)[: query.limit]
+        items = tuple(
+            RankedProduct(
+                indexes.catalogue.product(candidate.row),
+                candidate.score,
+                match_reasons(indexes, candidate, understood),
+            )
+            for candidate in chosen
+        )
+        relaxations = () if candidates.total else self._relaxations(indexes, query, understood)
+        return Ranking(self._new_id(), items, candidates.total, understood, relaxations)
+
+    def _candidates(self, indexes: Indexes, filters: Filters, understood: Understood, vector: Vectors) -> Candidates:
+        unfiltered = filters == Filters() and indexes.catalogue.size == len(indexes.catalogue)
+        mask = None if unfiltered else indexes.catalogue.mask(filters, indexes.lexical.containing)
+        total = indexes.catalogue.size if mask is None else int(mask.sum())
+        if total == 0:
+            return Candidates([], 0)
+        if not understood.query:
+            return Candidates(self._by_popularity(indexes, mask), total)
+        words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
+        rows, cosines = self._by_meaning(indexes, vector, mask)
+        if not len(words):
+            close = cosines > MEANING_FLOOR
+            rows, cosines = rows[close], cosines[close]
+        fused = fuse(
+            [("words", WORDS_WEIGHT, words, word_scores), ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(cosines, 0))]
+        )
+        return Candidates(fused, total)
+
+    def _by_meaning(self, indexes: Indexes, vector: Vectors, mask: Mask | None) -> tuple[Rows, Scores]:
+        rows, cosines = indexes.vectors.search(vector, DEPTH, mask)
+        found = rows[0] >= 0
+        return rows[0][found], cosines[0][found]
+
+    def _by_popularity(self, indexes: Indexes, mask: Mask | None) -> list[Fused]:
+        """For a request that only sets limits: what most people turn to, then the best rated."""
+        catalogue = indexes.catalogue
+        rows = np.flatnonzero(catalogue.alive if mask is None else mask)
+        popularity = self._counts().popularity([catalogue.product(int(row)).id for row in rows])
+        ratings = np.nan_to_num(catalogue.ratings[rows], nan=0.0)
+        order = np.lexsort((rows, -ratings, -popularity))[:DEPTH]
+        return [Fused(int(rows[place]), 1.0 / (1 + rank), {"popular": 1.0}) for rank, place in enumerate(order)]
+
+    def _sorted(self, indexes: Indexes, fused: list[Fused], understood: Understood) -> list[Fused]:
+        if understood.sort == "relevance" or not fused:
+            return fused
+        if understood.query:
+            fused = [candidate for candidate in fused if candidate.score >= SORTABLE_SHARE * fused[0].score]
+        prices, ratings = indexes.catalogue.prices, np.nan_to_num(indexes.catalogue.ratings, nan=0.0)
+        if understood.sort == "price_asc":
+            return sorted(fused, key=lambda c: (prices[c.row] < 0, prices[c.row]))
+        if understood.sort == "price_desc":
+            return sorted(fused, key=lambda c: -prices[c.row])
+        if understood.sort == "rating":
+            return sorted(fused, key=lambda c: -ratings[c.row])
+        popularity = self._counts().popularity([indexes.catalogue.product(c.row).id for c in fused])
+        return [fused[place] for place in np.argsort(-popularity, kind="stable")]
+
+    def _relaxations(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> tuple[Relaxation, ...]:
+        """Each constraint without which something would fit, the most promising first."""
+        found = []
+        for left_out in understood.constraints:
+            others = [constraint for constraint in understood.constraints if constraint is not left_out]
+            mask = indexes.catalogue.mask(merge(query.filters, others), indexes.lexical.containing)
+            if count := int(mask.sum()):
+                found.append(Relaxation(left_out, count))
+        return tuple(sorted(found, key=lambda relaxation: -relaxation.would_match))
+
+
+def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood) -> tuple[Reason, ...]:
+    """Which words of the request the product carries, and which limits it keeps."""
+    product = indexes.catalogue.product(candidate.row)
+    reasons = []
+    wanted = list(dict.fromkeys(WORD.findall(understood.query.casefold())))
+    text = f"{product.title} {product.brand or ''} {' '.join(product.categories)} {product.description}"
+    text += " ".join(value for values in product.attributes.values() for value in values)
+    carried = {_stem(word) for word in WORD.findall(text.casefold())}
+    hits = [word for word in wanted if _stem(word) in carried and len(word) > 2]
+    if hits:
+        quoted = ", ".join(f"“{word}”" for word in hits[:4])
+        reasons.append(Reason("match", f"Matches {quoted}", (product.id,)))
+    elif "meaning" in candidate.parts:
+        reasons.append(Reason("meaning", "Close in meaning to what you asked for", (product.id,)))
+    elif "popular" in candidate.parts:
+        reasons.append(Reason("popular", "Among the most popular that fit", (product.id,)))
+    if understood.constraints:
+        kept = ", ".join(constraint.label for constraint in understood.constraints)
+        reasons.append(Reason("constraint", f"Fits: {kept}", (product.id,)))
+    return tuple(reasons)
+
+
+def _stem(word: str) -> str:
+    """Enough to see "jackets" in "jacket"; the index has its own, proper stemmer."""
+    return word.removesuffix("s") if len(word) > 3 else word

@@ -1,0 +1,385 @@
+"""The `tasteline` command: the composition root. Every verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from tasteline.errors import InputError, SetupError, TastelineError, TransientError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from app.bootstrap import Shop
+    from retrieval.importing.run import ImportReport
+    from tasteline.ports import Store
+    from tasteline.settings import Settings
+    from tasteline.types import Ranking
+
+app = typer.Typer(
+    name="tasteline",
+    help="A shop's recommendation agent: find, recommend and talk, with true facts and a reason.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+evaluate = typer.Typer(help="The evaluation harness.", no_args_is_help=True)
+bench = typer.Typer(help="Speed, side by side with what a user would otherwise call.", no_args_is_help=True)
+app.add_typer(evaluate, name="eval")
+app.add_typer(bench, name="bench")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
+EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def main() -> None:
+    """Errors of ours become one line on standard error and an exit code."""
+    try:
+        app()
+    except TastelineError as error:
+        _fail(str(error), next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"tasteline: {message}\n")
+    raise SystemExit(code)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say_json(value: object) -> None:
+    _say(json.dumps(value, ensure_ascii=False))
+
+
+def _settings(**changes: object) -> Settings:
+    from pydantic import ValidationError
+
+    from tasteline.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        _fail(f"setting TASTELINE_{name}: {first['msg']}", 2)
+
+
+@contextmanager
+def _progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; silent where that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar: RichProgress
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield advance
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, or `completejourney`.")],
+    format_: Annotated[str | None, typer.Option("--format", help="Instead of recognising it.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code for a feed that has none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in products and events; what cannot be taken goes to a rejects file with line and reason."""
+    from contextlib import closing
+
+    from app.bootstrap import open_store
+
+    settings = _settings()
+    with closing(open_store(settings)) as store:
+        report = _import(store, [Path(path) for path in paths], settings, format_, currency)
+    if as_json:
+        from dataclasses import asdict
+
+        _say_json(asdict(report))
+    else:
+        _say(_summary(report))
+
+
+def _import(
+    store: Store, paths: list[Path], settings: Settings, format_: str | None, currency: str | None
+) -> ImportReport:
+    from retrieval.importing.run import Progress, import_paths
+
+    with _progress("importing") as advance:
+
+        def show(at: Progress) -> None:
+            advance(int(100 * (at.fraction or 0)), 100)
+
+        rejects = settings.home / "rejects.jsonl"
+        return import_paths(paths, store, format=format_, currency=currency, rejects_file=rejects, progress=show)
+
+
+def _summary(report: ImportReport) -> str:
+    lines = [
+        f"{kind}: {counts.accepted:,} accepted, {counts.repeated:,} repeated, {counts.rejected:,} rejected"
+        for kind, counts in (("products", report.products), ("events", report.events))
+        if counts.rows
+    ]
+    lines += [f"skipped {skipped.source}: {skipped.reason}" for skipped in report.skipped]
+    lines += list(report.notes)
+    if report.rejects_file:
+        lines.append(f"rejected rows, with line, field and reason: {report.rejects_file}")
+    return "\n".join(lines)
+
+
+@app.command()
+def index(as_json: AsJson = False) -> None:
+    """Embed what changed, count behaviour, and swap in a new snapshot."""
+    from app.bootstrap import build_index
+
+    with _progress("indexing") as advance:
+        built = build_index(_settings(), advance)
+    if as_json:
+        _say_json(built)
+    else:
+        _say(f"{built['products']} products indexed, {built['changed']} of them anew ({built['embedder']}).")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Beyond loopback only with TASTELINE_API_KEYS set.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+) -> None:
+    """Run the HTTP service and its page."""
+    _serve(_settings(host=host, port=port), open_browser=False)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="A real set instead of the demo shop.")] = None,
+    currency: Annotated[str | None, typer.Option(help="For a feed that has none.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+) -> None:
+    """Fill a shop and open its page: the demo shop, or your own data with --data."""
+    settings = _settings(port=port)
+    if data is None:
+        _fill_demo(settings)
+        settings = settings.model_copy(update={"home": settings.home / "demo", "shop_name": "Larkspur & Co."})
+    else:
+        settings = settings.model_copy(update={"home": settings.home / f"demo-{data.name}", "shop_name": data.name})
+        _fill_from(settings, data, currency)
+    with _progress("indexing") as advance:
+        from app.bootstrap import build_index
+
+        build_index(settings, advance)
+    _serve(settings, open_browser=browser)
+
+
+def _fill_demo(settings: Settings) -> None:
+    from contextlib import closing
+    from datetime import UTC, datetime
+
+    from app.bootstrap import open_store
+    from eval import demo_shop
+
+    home = settings.home / "demo"
+    with closing(open_store(settings.model_copy(update={"home": home}))) as store:
+        if store.revision():
+            return
+        products, shoppers = demo_shop.products(), demo_shop.shoppers()
+        store.put_products(products)
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        store.append_events(list(demo_shop.events(products, shoppers, midnight, seed=7)))
+    people = [{"user_id": s.id, "name": s.name, "about": s.about} for s in demo_shop.featured(shoppers)]
+    (home / "featured.json").write_text(json.dumps(people, ensure_ascii=False, indent=2))
+
+
+def _fill_from(settings: Settings, data: Path, currency: str | None) -> None:
+    from contextlib import closing
+
+    from app.bootstrap import open_store
+
+    with closing(open_store(settings)) as store:
+        if not store.revision():
+            sys.stderr.write(_summary(_import(store, [data], settings, None, currency)) + "\n")
+        people = [
+            {"user_id": user, "name": f"Customer {user}", "about": f"{count:,} events"}
+            for user, count in store.users(limit=8)
+        ]
+    (settings.home / "featured.json").write_text(json.dumps(people, ensure_ascii=False, indent=2))
+
+
+def _serve(settings: Settings, *, open_browser: bool) -> None:
+    import socket
+
+    import uvicorn
+
+    from app.main import create_app
+
+    if settings.host not in LOOPBACK and not settings.api_keys:
+        _fail(f"refusing to listen on {settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]'", 2)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another with --port", 2)
+    url = f"http://{settings.host}:{listener.getsockname()[1]}/"
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False
+    )
+    sys.stderr.write(f"tasteline: {settings.shop_name} opens at {url}\n")
+    if open_browser:
+        _open_when_ready(url)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _open_when_ready(url: str) -> None:
+    """Open a browser once the service answers; a machine without one is left alone."""
+    import threading
+    import time
+    import webbrowser
+
+    import httpx
+
+    def wait() -> None:
+        for _ in range(600):
+            try:
+                if httpx.get(url + "health/ready").status_code == 200:
+                    webbrowser.open(url)
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.2)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@app.command()
+def search(text: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 10, as_json: AsJson = False) -> None:
+    """Find products in natural language."""
+    from contextlib import closing
+
+    from app.bootstrap import open_shop
+    from retrieval.search import SearchQuery
+
+    with closing(open_shop(_settings(language_model="none"))) as shop:
+        _show(shop.searcher.search([SearchQuery(text, limit=limit)])[0], as_json)
+
+
+@app.command()
+def recommend(user: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 10, as_json: AsJson = False) -> None:
+    """Recommend for a person, now."""
+    from contextlib import closing
+
+    from app.bootstrap import open_shop
+    from retrieval.recommend import RecommendationQuery
+
+    with closing(open_shop(_settings(language_model="none"))) as shop:
+        _show(shop.recommender.recommend(RecommendationQuery(user_id=user, limit=limit)), as_json)
+
+
+def _show(ranking: Ranking, as_json: bool) -> None:
+    from app.schemas import RankingResponse
+
+    if as_json:
+        _say(RankingResponse.of(ranking).model_dump_json())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from prompts.money import price_text
+
+    table = Table("", "product", "price", "why", box=None)
+    for place, item in enumerate(ranking.items, start=1):
+        price = price_text(item.product.price) if item.product.price else "–"
+        table.add_row(str(place), item.product.title, price, "; ".join(reason.text for reason in item.reasons))
+    console = Console()
+    if ranking.understood and ranking.understood.constraints:
+        console.print("understood: " + ", ".join(c.label for c in ranking.understood.constraints), markup=False)
+    for relaxation in ranking.relaxations:
+        console.print(f"without “{relaxation.constraint.label}”: {relaxation.would_match} products", markup=False)
+    console.print(table if ranking.items else "Nothing fits.")
+
+
+@app.command()
+def chat(user: Annotated[str | None, typer.Option(help="Speak as this person.")] = None) -> None:
+    """Talk to the assistant in the terminal; an empty line ends it."""
+    import asyncio
+    import secrets
+    from contextlib import closing
+
+    from app.agent.pipeline import ChatTurn
+    from app.bootstrap import open_shop
+
+    async def converse(shop: Shop) -> None:
+        conversation = secrets.token_hex(8)
+        while text := (await asyncio.to_thread(input, "you> ")).strip():
+            turn = ChatTurn(text, conversation, user_id=user)
+            answer = await shop.assistant.answer(turn)
+            async for piece in shop.assistant.speak(turn, answer):
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+            _say("")
+
+    with closing(open_shop(_settings())) as shop:
+        try:
+            asyncio.run(converse(shop))
+        except (EOFError, KeyboardInterrupt):
+            _say("")
+
+
+@app.command()
+def erase(user: str, as_json: AsJson = False) -> None:
+    """Remove everything that is stored about a person."""
+    from contextlib import closing
+
+    from app.bootstrap import open_store
+
+    with closing(open_store(_settings())) as store:
+        removed = store.erase_user(user)
+    if as_json:
+        _say_json({"user": user, "removed": removed})
+    else:
+        _say(f"{removed} rows removed.")
+
+
+@app.command()
+def export(user: str) -> None:
+    """Print everything that is stored about a person, as JSON."""
+    from contextlib import closing
+
+    from app.bootstrap import open_store
+
+    with closing(open_store(_settings())) as store:
+        _say_json(store.export_user(user))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is configured, what works, and what to do about the rest."""
+    from app.doctor import examine
+
+    findings = examine(_settings())
+    if as_json:
+        _say_json({finding.part: {"ok": finding.ok, "detail": finding.detail} for finding in findings})
+    else:
+        for finding in findings:
+            _say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(3)
+
+
+if __name__ == "__main__":
+    main()
