@@ -65,6 +65,7 @@ class Shop:
     def caught_up(self) -> None:
         """Returns when everything in the store is searchable."""
         self.live.sync()
+        self.reader.follow()
 
     def flush_rankings(self) -> None:
         """Write what still waits, so that export and erasure see everything."""
@@ -171,8 +172,9 @@ def open_shop(
     progress: Progress | None = None,
     metrics: Metrics | None = None,
     new_id: Callable[[], str] | None = None,
+    language_model: LanguageModel | None = None,
 ) -> Shop:
-    """Wire and warm everything; returns when the shop can answer."""
+    """Wire and warm everything; returns when the shop can answer. `language_model` overrides the setting."""
     new_id = new_id or (lambda: secrets.token_hex(8))
     store, metrics = open_store(settings), metrics or Metrics()
     embedder = open_embedder(settings)
@@ -184,7 +186,7 @@ def open_shop(
     reader.follow()
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
     recommender = _recommender(store, live, behaviour, searcher, new_id)
-    language_model = open_language_model(settings)
+    language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {
         "index": lambda: _follow_index(live, metrics),

@@ -30,6 +30,23 @@ OPEN = ("/", "/health/", "/static/", "/favicon.ico", "/openapi.json", *DOCS)
 log = structlog.get_logger(__name__)
 
 
+class Body:
+    """Counts a body as it comes, for clients that send none of its length ahead."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self.too_large = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.too_large = True
+            return {"type": "http.disconnect"}
+        return message
+
+
 class Gate:
     """Outermost layer of the service."""
 
@@ -43,57 +60,49 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, answered = time.perf_counter(), 500, False
+        started, status = time.perf_counter(), 500
         request_id = secrets.token_hex(6)
+        body = Body(receive, self._max_body)
 
         async def watched(message: Message) -> None:
-            nonlocal status, answered
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, answered = message["status"], True
+                status = message["status"]
                 self._mark(scope["path"], MutableHeaders(scope=message), request_id)
             await send(message)
 
+        async def unless_too_large(message: Message) -> None:
+            # The framework turns an error while it reads the body into a 400 of its own.
+            if not body.too_large:
+                await watched(message)
+
         try:
-            self._admit(scope)
-            await self._app(scope, self._limited(receive), watched)
-        except TastelineError as error:
-            if answered:
-                raise
-            await of_error(error)(scope, receive, watched)
+            if (refusal := self._refusal(scope)) is None:
+                await self._app(scope, body.receive, unless_too_large)
+                refusal = self._too_large() if body.too_large else None
+            if refusal is not None:
+                await of_error(refusal)(scope, receive, watched)
         finally:
             self._record(scope, status, time.perf_counter() - started, request_id)
 
-    def _admit(self, scope: Scope) -> None:
+    def _refusal(self, scope: Scope) -> TastelineError | None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self._max_body:
-            raise self._too_large()
+            return self._too_large()
         path = scope["path"]
         if not self._keys or path == "/" or path.startswith(OPEN[1:]):
-            return
+            return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         offered = key.strip().encode()
         # Every key is compared, so that the time taken does not tell which one was nearly right.
         known = [hmac.compare_digest(offered, expected) for expected in self._keys]
         if scheme.lower() != "bearer" or not any(known):
-            raise Unauthorised("This service wants a key: send 'Authorization: Bearer KEY'.")
+            return Unauthorised("This service wants a key: send 'Authorization: Bearer KEY'.")
+        return None
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body is over {self._max_body:,} bytes; send it in smaller batches.")
-
-    def _limited(self, receive: Receive) -> Receive:
-        """A body without a length is counted as it comes."""
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_body:
-                raise self._too_large()
-            return message
-
-        return counted
 
     def _mark(self, path: str, headers: MutableHeaders, request_id: str) -> None:
         headers["x-request-id"] = request_id

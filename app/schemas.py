@@ -277,7 +277,7 @@ class RelaxationModel(ConstraintModel):
 class RankingResponse(BaseModel):
     ranking_id: str
     items: list[RankedProductModel]
-    total: int = Field(description="How many products passed the filters.")
+    total: int = Field(description="How many products keep every limit and carry every word that was searched for.")
     understood: UnderstoodModel | None = None
     relaxations: list[RelaxationModel] = Field(default=[], description="What would fit, when nothing does.")
     degraded: list[str] = []

@@ -35,7 +35,8 @@ RECALL_FROM = 2.0
 """Ratings that count as found: 2 (good) and 3 (exact) of 0-3."""
 PROTOCOL = (
     "full catalogue; queries with a product rated 1 or better; nDCG with exponential gain, unjudged = 0; "
-    "condensed nDCG ranks the judged products within the depth; recall counts ratings of 2 and better"
+    "condensed nDCG ranks the judged products within the depth; recall counts ratings of 2 and better, over the "
+    "queries that have one"
 )
 
 Values = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""The Jinja2 environment of all prompts and replies: strict about missing values, no escaping (the output is plain text)."""
+"""The Jinja2 environment of all prompts and replies: strict about missing values, no escaping (output is plain text)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - plain text; the page puts it into text nodes
+        autoescape=False,  # plain text: the page puts it into text nodes
         trim_blocks=True,
         lstrip_blocks=True,
     )

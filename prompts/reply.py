@@ -19,12 +19,35 @@ from tasteline.types import Constraint, Product
 REPLY_TEMPLATE = "reply_v1.txt.jinja"
 _NEEDS_PRODUCTS = frozenset({"found", "refined", "more", "recommended", "similar", "complement", "compared", "details"})
 _BLANK_LINES = re.compile(r"\n{2,}")
-_ROUND_STEPS = (5, 10, 20, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 20_000, 50_000)
+_ROUND_STEPS = (
+    5,
+    10,
+    20,
+    25,
+    50,
+    75,
+    100,
+    150,
+    200,
+    250,
+    300,
+    400,
+    500,
+    750,
+    1000,
+    1500,
+    2000,
+    3000,
+    5000,
+    10_000,
+    20_000,
+    50_000,
+)
 _MOST_FOLLOW_UPS = 3
 
 
 def render_reply(facts: ReplyFacts, opening: str = "") -> str:
-    """The answer in prose. `opening`, a checked sentence of a language model, takes the place of a list's first line.
+    """The answer in prose. `opening`, a checked sentence of a language model, goes before it.
 
     >>> render_reply(ReplyFacts("thanks"))
     "You're welcome. I am here if you want to look for anything else."
@@ -35,7 +58,6 @@ def render_reply(facts: ReplyFacts, opening: str = "") -> str:
         kind=kind,
         facts=facts,
         one_of=rotation(facts.turn),
-        opening=opening,
         items=items,
         total=max(facts.total, len(items)),
         topic=view.topic(facts),
@@ -50,7 +72,7 @@ def render_reply(facts: ReplyFacts, opening: str = "") -> str:
         **_one_product(facts),
         comparison=view.compare([ranked.product for ranked in facts.products[: view.MOST_LISTED]]),
     )
-    return _BLANK_LINES.sub("\n", text).strip()
+    return _BLANK_LINES.sub("\n", f"{opening}\n{text}").strip()
 
 
 def follow_ups(facts: ReplyFacts) -> tuple[str, ...]:

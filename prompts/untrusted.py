@@ -1,7 +1,7 @@
 """Text that strangers wrote (feeds, shoppers, language models), made fit to stand inside ours.
 
-Takes any string; gives one line of plain characters: no markup, no address to click, nothing invisible, nothing that looks
-like the end of a fence or of somebody's turn. Does not judge what the words say.
+Takes any string; gives one line of plain characters: no markup, no address to click, nothing invisible, nothing that
+looks like the end of a fence or of somebody's turn. Does not judge what the words say.
 """
 
 from __future__ import annotations
@@ -43,8 +43,17 @@ def plain(text: str, limit: int = 200) -> str:
 
 def _cleaned(text: str) -> str:
     text = unicodedata.normalize("NFKC", html.unescape(text))
-    text = "".join(c if unicodedata.category(c) not in _INVISIBLE else " " if c in "\t\n\r\x0b\x0c" else "" for c in text)
-    for pattern, instead in ((_ELEMENT, " "), (_TURN, " "), (_TAG, " "), (_LINK, r"\1"), (_ADDRESS, " "), (_FENCE, " ")):
+    text = "".join(
+        c if unicodedata.category(c) not in _INVISIBLE else " " if c in "\t\n\r\x0b\x0c" else "" for c in text
+    )
+    for pattern, instead in (
+        (_ELEMENT, " "),
+        (_TURN, " "),
+        (_TAG, " "),
+        (_LINK, r"\1"),
+        (_ADDRESS, " "),
+        (_FENCE, " "),
+    ):
         text = pattern.sub(instead, text)
     return _SPACE.sub(" ", text).strip()
 

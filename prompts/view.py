@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prompts.facts import ReplyFacts
 from prompts.money import price_text
@@ -19,8 +19,9 @@ FEW_LEFT = 5
 """Units on hand from which on it is worth saying how many are left."""
 _QUOTABLE = re.compile(r"[\w '&,.+/-]{2,50}")
 _SUSPICIOUS = re.compile(
-    r"[$€£¥₹%]|\b(?:ignore|instruct\w*|system|assistant|prompt|pretend|override|you (?:must|are|should)|free|discount|coupon|"
-    r"shopper|customers?|tell|say|reply|respond|answer|output|repeat|admin|developer|tool|function|debug|secret|click|visit)\b",
+    r"[$€£¥₹%]|\b(?:ignore|instruct\w*|system|assistant|prompt|pretend|override|you (?:must|are|should)|free|discount|"
+    r"coupon|shopper|customers?|tell|say|reply|respond|answer|output|repeat|admin|"
+    r"developer|tool|function|debug|secret|click|visit)\b",
     re.IGNORECASE,
 )
 """Not the words of a search or of a description that we would repeat."""
@@ -112,14 +113,16 @@ def attributes(product: Product) -> dict[str, str]:
     """Name -> values joined, brand among them, in the feed's order; blank ones left out."""
     found = {"brand": plain(product.brand or "", 60)}
     for name, values in product.attributes.items():
-        found[plain(name, 40).replace("_", " ").casefold()] = ", ".join(filter(None, (plain(v, 40) for v in values[:4])))
+        found[plain(name, 40).replace("_", " ").casefold()] = ", ".join(
+            filter(None, (plain(v, 40) for v in values[:4]))
+        )
     return {name: text for name, text in found.items() if name and text}
 
 
 def excerpt(product: Product, limit: int = 180) -> str:
     """The first sentence of the description that describes, rather than promises, commands or quotes an amount."""
     for sentence in _SENTENCE.split(plain(product.description, 1000)):
-        if 20 <= len(sentence) and not _SUSPICIOUS.search(sentence):
+        if len(sentence) >= 20 and not _SUSPICIOUS.search(sentence):
             return plain(sentence, limit).rstrip(".")
     return ""
 
@@ -130,9 +133,8 @@ def compare(products: Sequence[Product]) -> Comparison:
     names = list(dict.fromkeys(name for row in rows for name in row))
     found = [Difference(name, tuple(row.get(name, "") for row in rows)) for name in names]
     same = [row for row in found if len(set(row.values)) == 1]
-    return Comparison(
-        **_price_comparison(products),
-        **_rating_comparison(products),
+    return replace(
+        _figures_compared(products),
         differences=tuple(row for row in found if row not in same)[:5],
         shared=tuple(same[:4]),
     )
@@ -141,31 +143,35 @@ def compare(products: Sequence[Product]) -> Comparison:
 def extremes(products: Sequence[RankedProduct]) -> Comparison:
     """Cheapest and best rated of a list; empty fields where that says nothing."""
     shown = [ranked.product for ranked in products[:MOST_LISTED]]
-    if len(shown) < 3:
-        return Comparison()
-    return Comparison(**_price_comparison(shown), **_rating_comparison(shown))
+    return _figures_compared(shown) if len(shown) > 2 else Comparison()
 
 
-def _price_comparison(products: Sequence[Product]) -> dict[str, str]:
+def _figures_compared(products: Sequence[Product]) -> Comparison:
+    best_rated, ratings = _rating_comparison(products)
+    return replace(_price_comparison(products), best_rated=best_rated, ratings=ratings)
+
+
+def _price_comparison(products: Sequence[Product]) -> Comparison:
     priced = [(product.price, title(product, 60)) for product in products if product.price]
     if len(priced) < len(products) or len({price.currency for price, _ in priced}) != 1 or len(priced) < 2:
-        return {}
+        return Comparison()
     (low, cheapest), (high, dearest) = min(priced, key=_amount), max(priced, key=_amount)
     if low.amount == high.amount:
-        return {"same_price": price_text(low)}
-    return {"cheapest": cheapest, "dearest": dearest, "gap": price_text(Price(high.amount - low.amount, low.currency))}
+        return Comparison(same_price=price_text(low))
+    return Comparison(cheapest, dearest, price_text(Price(high.amount - low.amount, low.currency)))
 
 
 def _amount(priced: tuple[Price, str]) -> int:
     return priced[0].amount
 
 
-def _rating_comparison(products: Sequence[Product]) -> dict[str, object]:
+def _rating_comparison(products: Sequence[Product]) -> tuple[str, tuple[str, ...]]:
+    """Title of the best, and the ratings from best to worst; empty where nobody leads."""
     rated = sorted(((product.rating, title(product, 60)) for product in products if product.rating), reverse=True)
     texts = tuple(f"{rating:.1f}" for rating, _ in rated)
     if len(set(texts)) < 2 or texts[0] == texts[1]:
-        return {}
-    return {"best_rated": rated[0][1], "ratings": texts}
+        return "", ()
+    return rated[0][1], texts
 
 
 def _figures(product: Product) -> str:

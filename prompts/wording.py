@@ -1,7 +1,7 @@
-"""Asks a language model for one friendly sentence that opens an answer. What it says is checked before it is used.
+"""Asks a language model for one friendly sentence about the best product, to open an answer; it is checked before use.
 
-Takes ReplyFacts, gives chat messages: the unchanging instruction first (an engine caches a prefix that repeats), then the
-conversation, then the facts between fences. Text of strangers is made plain, shortened, and cannot close a fence.
+Takes ReplyFacts, gives chat messages: the unchanging instruction first (an engine caches a prefix that repeats), then
+the conversation, then the facts between fences. Text of strangers is made plain, shortened, and cannot close a fence.
 """
 
 from __future__ import annotations
@@ -16,29 +16,27 @@ from tasteline.types import ChatMessage, Price, Product, RankedProduct
 
 SYSTEM_TEMPLATE = "wording_system_v1.txt.jinja"
 USER_TEMPLATE = "wording_v1.txt.jinja"
-MOST_PRODUCTS = 3
-"""More do not help one sentence, and a small model confuses them."""
+MOST_PRODUCTS = 1
+"""The template lists the rest. Of 20 sentences by SmolLM2-135M told of up to three, 10 passed the check; told of one, 17."""
 HISTORY_CHARACTERS = 600
 """Some 150 tokens of English; with instruction and facts a prompt stays near 400."""
 FENCE_OPEN, FENCE_CLOSE = "<<<FACTS", "FACTS>>>"
 
 
-def _example(request: str, *products: tuple[str, int]) -> ReplyFacts:
-    shown = (Product(title, title, price=Price(amount, "USD")) for title, amount in products)
-    return ReplyFacts("found", request=request, products=tuple(RankedProduct(product, 1.0) for product in shown))
+def _example(request: str, title: str, amount: int) -> ReplyFacts:
+    product = Product(title, title, price=Price(amount, "USD"))
+    return ReplyFacts("found", request=request, products=(RankedProduct(product, 1.0),))
 
 
 _EXAMPLES = (
+    (_example("a blue teapot", "Willow Teapot", 2400), "Take a look at the Willow Teapot at $24.00."),
+    (_example("warm gloves", "Tarn Fleece Gloves", 1850), "You might like the Tarn Fleece Gloves at $18.50."),
     (
-        _example("a blue teapot", ("Willow Teapot", 2400), ("Ashby Kettle", 3150)),
-        "You asked for a blue teapot: take a look at the Willow Teapot at $24.00, or the Ashby Kettle at $31.50.",
-    ),
-    (
-        _example("something for a picnic", ("Meadow Blanket", 4900)),
-        "For something for a picnic, the Meadow Blanket at $49.00 could be a nice choice.",
+        _example("something for a picnic", "Meadow Blanket", 4900),
+        "The Meadow Blanket at $49.00 could be a lovely choice for you.",
     ),
 )
-"""Without them a model of 135M parameters copies the facts line by line (20 of 20 tried)."""
+"""Without them a model of 135M parameters copies the facts line by line (18 of 20 tried)."""
 
 
 def render_wording_messages(facts: ReplyFacts, history: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
@@ -52,11 +50,8 @@ def _user(facts: ReplyFacts) -> ChatMessage:
     content = template(USER_TEMPLATE).render(
         open=FENCE_OPEN,
         close=FENCE_CLOSE,
-        request=plain(facts.request, 160),
-        limits=view.limits(facts),
+        request="" if facts.anchor else plain(facts.request, 160),
         items=view.views(facts.products[:MOST_PRODUCTS]),
-        anchor=view.title(facts.anchor, 60) if facts.anchor else "",
-        interests=[plain(interest.topic, 40) for interest in facts.interests[:3]],
     )
     return ChatMessage("user", content)
 

@@ -3,7 +3,7 @@
 A commit that is safe on the disk costs the same for one event as for a thousand. So one writer thread takes everything
 that waits, commits it at once, and while that lasts the next batch gathers: alone, a submission waits for nobody; in
 a crowd, for two commits at most. Takes events from any thread, gives a future that is resolved after the commit.
-It does not know what a store is beyond `EventGroupStore`, nor what events mean.
+It does not know what a store is beyond `EventStore`, nor what events mean.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tasteline.errors import Overloaded, TransientError
-from tasteline.ports import Written
+from tasteline.ports import EventStore, Written
 from tasteline.types import Event
-
-
-class EventGroupStore(Protocol):
-    """The one thing that is asked of a store here."""
-
-    def append_event_groups(self, groups: Sequence[Sequence[Event]]) -> list[Written]:
-        """Several submissions in one commit, all or none, with the counts of each."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ class CommitBatcher:
     that a bad one fails alone; a batch that meets a TransientError fails as a whole, for it would only meet it again.
     """
 
-    def __init__(self, store: EventGroupStore, max_batch: int = 5000, max_waiting: int = 50_000) -> None:
+    def __init__(self, store: EventStore, max_batch: int = 5000, max_waiting: int = 50_000) -> None:
         self._store = store
         self._max_batch = max_batch
         self._max_waiting = max_waiting

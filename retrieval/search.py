@@ -36,7 +36,7 @@ DEPTH = 200
 """Candidates taken from each side before fusion."""
 WORDS_WEIGHT = 0.5
 MEANING_FLOOR = 0.25
-"""Cosine below which, with no word in common, a product has nothing to do with the request (MiniLM)."""
+"""Cosine below which a product with no word in common has nothing to do with the request (MiniLM)."""
 SORTABLE_SHARE = 0.5
 """Of the best fused score: what is below is not relevant enough to be sorted to the top by price."""
 ADDS_UP = {"without"}
@@ -57,12 +57,8 @@ class SearchQuery:
     """Understood elsewhere; they replace what the texts say of the same thing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What one query brought back before it is cut, sorted and explained."""
-
-    fused: list[Fused]
-    total: int
+Near = tuple[Rows, Scores]
+"""Rows and cosines by meaning, best first, padded with -1."""
 
 
 class Searcher:
@@ -87,10 +83,9 @@ class Searcher:
         understood = [self._understood(query) for query in queries]
         vectors = self._embedder.encode([meaning.query for meaning in understood], "query")
         with self._live.read() as indexes:
-            return [
-                self._rank(indexes, query, meaning, vectors[i : i + 1])
-                for i, (query, meaning) in enumerate(zip(queries, understood, strict=True))
-            ]
+            masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, understood, strict=True)]
+            nearest = self._nearest(indexes, vectors, masks)
+            return [self._rank(indexes, *of_one) for of_one in zip(queries, understood, masks, nearest, strict=True)]
 
     def _understood(self, query: SearchQuery) -> Understood:
         """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
@@ -108,43 +103,58 @@ class Searcher:
         sort: Sort = next((part.sort for part in reversed(parts) if part.sort != "relevance"), "relevance")
         return Understood(query.text, words if query.further else parts[0].query, tuple(constraints.values()), sort)
 
-    def _rank(self, indexes: Indexes, query: SearchQuery, understood: Understood, vector: Vectors) -> Ranking:
+    def _mask(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> Mask | None:
+        """None where everything may be shown: such queries are scanned together."""
         filters = merge(query.filters, understood.constraints)
-        candidates = self._candidates(indexes, filters, understood, vector)
-        chosen = self._sorted(indexes, candidates.fused, understood)[: query.limit]
+        if filters == Filters() and indexes.catalogue.size == len(indexes.catalogue):
+            return None
+        return indexes.catalogue.mask(filters, indexes.lexical.containing)
+
+    def _nearest(self, indexes: Indexes, vectors: Vectors, masks: Sequence[Mask | None]) -> list[Near]:
+        """Rows by meaning for each query; one scan for all that have no mask."""
+        free = [line for line, mask in enumerate(masks) if mask is None]
+        found: dict[int, Near] = {}
+        if free:
+            rows, cosines = indexes.vectors.search(vectors[free], DEPTH)
+            found = {line: (rows[i], cosines[i]) for i, line in enumerate(free)}
+        for line, mask in enumerate(masks):
+            if mask is not None:
+                rows, cosines = indexes.vectors.search(vectors[line : line + 1], DEPTH, mask)
+                found[line] = (rows[0], cosines[0])
+        return [found[line] for line in range(len(masks))]
+
+    def _rank(
+        self, indexes: Indexes, query: SearchQuery, understood: Understood, mask: Mask | None, near: Near
+    ) -> Ranking:
+        passing = indexes.catalogue.size if mask is None else int(mask.sum())
+        fused = self._fused(indexes, understood, mask, near) if passing else []
         items = tuple(
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
                 candidate.score,
                 match_reasons(indexes, candidate, understood),
             )
-            for candidate in chosen
+            for candidate in self._sorted(indexes, fused, understood)[: query.limit]
         )
-        relaxations = () if candidates.total else self._relaxations(indexes, query, understood)
-        return Ranking(self._new_id(), items, candidates.total, understood, relaxations)
+        total = (self._total(indexes, understood, mask, passing) or len(items)) if items else 0
+        relaxations = () if passing else self._relaxations(indexes, query, understood)
+        return Ranking(self._new_id(), items, total, understood, relaxations)
 
-    def _candidates(self, indexes: Indexes, filters: Filters, understood: Understood, vector: Vectors) -> Candidates:
-        unfiltered = filters == Filters() and indexes.catalogue.size == len(indexes.catalogue)
-        mask = None if unfiltered else indexes.catalogue.mask(filters, indexes.lexical.containing)
-        total = indexes.catalogue.size if mask is None else int(mask.sum())
-        if total == 0:
-            return Candidates([], 0)
+    def _total(self, indexes: Indexes, understood: Understood, mask: Mask | None, passing: int) -> int:
+        """Products within the limits that carry every word of the request; all of them where no word was left."""
+        if not passing or not understood.query:
+            return passing
+        carrying = indexes.lexical.containing(understood.query)
+        return len(carrying) if mask is None else int(mask[carrying].sum())
+
+    def _fused(self, indexes: Indexes, understood: Understood, mask: Mask | None, near: Near) -> list[Fused]:
         if not understood.query:
-            return Candidates(self._by_popularity(indexes, mask), total)
+            return self._by_popularity(indexes, mask)
         words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
-        rows, cosines = self._by_meaning(indexes, vector, mask)
-        if not len(words):
-            close = cosines > MEANING_FLOOR
-            rows, cosines = rows[close], cosines[close]
-        fused = fuse(
-            [("words", WORDS_WEIGHT, words, word_scores), ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(cosines, 0))]
-        )
-        return Candidates(fused, total)
-
-    def _by_meaning(self, indexes: Indexes, vector: Vectors, mask: Mask | None) -> tuple[Rows, Scores]:
-        rows, cosines = indexes.vectors.search(vector, DEPTH, mask)
-        found = rows[0] >= 0
-        return rows[0][found], cosines[0][found]
+        rows, cosines = near
+        kept = cosines > MEANING_FLOOR
+        meaning = np.maximum(cosines[kept], 0)
+        return fuse([("words", WORDS_WEIGHT, words, word_scores), ("meaning", 1.0 - WORDS_WEIGHT, rows[kept], meaning)])
 
     def _by_popularity(self, indexes: Indexes, mask: Mask | None) -> list[Fused]:
         """For a request that only sets limits: what most people turn to, then the best rated."""

@@ -186,7 +186,7 @@ class Ranking:
     id: str
     items: tuple[RankedProduct, ...]
     total: int
-    """How many products passed the filters."""
+    """How many products fit: they keep every limit and, in a search, carry every word that was left to match."""
     understood: Understood | None = None
     relaxations: tuple[Relaxation, ...] = ()
     """Filled only when nothing fits."""

@@ -238,7 +238,8 @@ def _about_shown(low: str, text: str, references: tuple[str, ...], state: Dialog
         return Move("more", text)
     if DETAILS.search(low) and (pointed or state.focus or len(state.shown) == 1):
         return Move("details", text, pointed or ((state.focus,) if state.focus else state.shown[:1]))
-    if references and not REFINES.match(low):
+    if not REFINES.match(low) and (references or BY_PLACE.fullmatch(low.removesuffix(" one").strip(" .!?"))):
+        # A place that nothing was shown at leaves the references empty: the reply asks which one is meant.
         return Move("details", text, references)
     return None
 

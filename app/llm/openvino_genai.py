@@ -1,9 +1,9 @@
 """A GPT in this process: OpenVINO GenAI on a GGUF file or a folder of OpenVINO IR, on the CPU.
 
 Takes the path of the weights, a folder for the converted graph, and a number of threads; gives the LanguageModel port.
-Greedy; still, the same messages may end in other words, since a prefix found in the engine's cache is rounded differently.
-One worker thread owns the engine: it loads the weights on first use, runs one generation after the other and is the
-queue. Knows nothing of products, prompts or whether the words are true.
+Greedy; still, the same messages may end in other words, since a prefix found in the engine's cache is rounded
+differently. One worker thread owns the engine: it loads the weights on first use, runs one generation after the other
+and is the queue. Knows nothing of products, prompts or whether the words are true.
 
 Measured with SmolLM2-135M-Instruct Q4_1 (2 cores): a GGUF takes 4.9 s to load, its saved graph 2.7 s; loading and
 generating release the interpreter lock (longest pause of another thread: 14 ms), so a service answers meanwhile.
@@ -167,7 +167,7 @@ class OpenVinoLanguageModel:
         return self._load_and_save(engine, graph, options)
 
     def _load_and_save(self, engine: Any, graph: Path, options: dict[str, int]) -> Any:
-        """Loads the GGUF and keeps its graph. The engine saves beside the file it reads: so it reads a link elsewhere."""
+        """Loads the GGUF and keeps its graph; the engine saves beside the file it reads, so it reads a link elsewhere."""
         self._cache_dir.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._cache_dir, prefix=".saving-"))
         try:

@@ -1,7 +1,7 @@
 """A language model that says what it was told to say: for tests, and for a service that must run without an engine.
 
-Takes a list of replies, or a function from the messages to a reply; gives them word by word. It can be slow, break off or
-return garbage on request, which is how the rest of the program learns to live with a real engine. Knows no product.
+Takes a list of replies, or a function from the messages to a reply; gives them word by word. It can be slow, break off
+or return garbage on request, which is how the rest of the program learns to live with a real engine.
 """
 
 from __future__ import annotations

@@ -163,9 +163,18 @@ def _settled(value: str, rng: np.random.Generator) -> str:
         return value
     low, high, unit = found.groups()
     digits = max(len(number.partition(".")[2]) for number in (low, high))
-    step = 10.0**-digits if digits or float(high) < 100 else 5.0
+    step = _step(float(high), unit.strip()) if not digits else 10.0**-digits
     steps = round((float(high) - float(low)) / step)
     return f"{float(low) + step * between(rng, 0, steps):.{digits}f}{unit}"
+
+
+def _step(high: float, unit: str) -> float:
+    """Makers round watts and lumens more than scales round grams."""
+    if high < 100:
+        return 1.0
+    if unit in ("W", "lm"):
+        return 50.0 if high >= 400 else 10.0
+    return 5.0
 
 
 def _size_factor(form: Form, facts: Mapping[str, str]) -> float:
@@ -238,7 +247,7 @@ def _description(variant: Variant, rng: np.random.Generator) -> str:
 
 def _attributes(variant: Variant, color: str | None, rng: np.random.Generator) -> dict[str, tuple[str, ...]]:
     palette = lexicon.shop().colors
-    values = {name: (value,) for name, value in variant.facts.items()}
+    values: dict[str, tuple[str, ...]] = {name: (value,) for name, value in variant.facts.items()}
     if color is not None:
         values["color"] = (palette.get(color, color),)
     if variant.form.sizes is not None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def happens(rng: np.random.Generator, probability: float) -> bool:
 
 def between(rng: np.random.Generator, low: int, high: int) -> int:
     """A whole number, both ends included."""
-    return int(rng.integers(low, high + 1))
+    return low + int(rng.random() * (high - low + 1))
 
 
 def pick(rng: np.random.Generator, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
@@ -38,6 +39,13 @@ def pick(rng: np.random.Generator, options: Sequence[T], weights: Sequence[float
     cumulative = list(accumulate(weights))
     place = bisect_right(cumulative, rng.random() * cumulative[-1])
     return options[min(place, len(options) - 1)]
+
+
+def pick_many(rng: np.random.Generator, options: Sequence[T], weights: NDArray[np.float64], number: int) -> list[T]:
+    """`number` independent draws, repeats allowed; a weight may be zero."""
+    cumulative = np.cumsum(weights)
+    places = np.searchsorted(cumulative, rng.random(number) * cumulative[-1], side="right")
+    return [options[int(place)] for place in places]
 
 
 def shuffled(rng: np.random.Generator, options: Sequence[T]) -> list[T]:

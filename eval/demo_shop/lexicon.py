@@ -17,8 +17,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 FOLDER = Path(__file__).parent / "vocabulary"
 
 ATTRIBUTES = frozenset(
-    "age battery brightness capacity color gender material pages pieces players power power_source size skin_type "
-    "temperature thickness time waterproof weight wireless".split()
+    {"age", "battery", "brightness", "capacity", "color", "gender", "material", "pages", "pieces", "players", "power"}
+    | {"power_source", "size", "skin_type", "temperature", "thickness", "time", "waterproof", "weight", "wireless"}
 )
 """Every attribute name that a form, material or feature may set; a misspelt key is an error, not an attribute."""
 

@@ -79,6 +79,8 @@ class Interest(BaseModel):
     kinds: Mapping[str, float]
     months: tuple[int, ...] = ()
     women_only: bool = False
+    popularity: float = 1.0
+    """How many people share it, relative to the others of its nature."""
 
     def phase(self, start: int, end: int, weight: float) -> Phase:
         kinds = sorted(self.kinds, key=lambda kind: -self.kinds[kind])
@@ -146,7 +148,7 @@ def featured(everyone: list[Shopper]) -> list[Shopper]:
 
 def passer_by(rng: np.random.Generator) -> Shopper:
     """Someone who visits once and never signs in; the id is empty."""
-    interest = pick(rng, people().interest)
+    interest = pick(rng, people().interest, [interest.popularity for interest in people().interest])
     gender: Gender = "women" if interest.women_only else pick(rng, ("women", "men"))
     return Shopper(
         id="",
@@ -219,7 +221,9 @@ def _turn_end(begin: int, rng: np.random.Generator) -> int:
 
 
 def _some(options: list[Interest], number: int, rng: np.random.Generator) -> list[Interest]:
-    return [options[int(i)] for i in rng.permutation(len(options))[:number]]
+    popularity = np.array([interest.popularity for interest in options])
+    keys = rng.random(len(options)) ** (1.0 / popularity)
+    return [options[int(i)] for i in np.argsort(-keys, kind="stable")[:number]]
 
 
 def _taste(phases: tuple[Phase, ...]) -> str:

@@ -94,7 +94,7 @@ def time_from(micros: int) -> datetime:
 def event_columns(event: Event) -> EventColumns:
     return (
         event.id,
-        event.type.value,
+        str(event.type),
         event.user_id,
         event.session_id,
         event.product_id,

@@ -104,5 +104,5 @@ class FaissVectorIndex:
         faiss.write_index(self._index, str(folder / self.FILE))
 
     def load(self, folder: Path) -> None:
-        # Memory-mapping is not used: FAISS could not add to it.
-        self._index = faiss.downcast_index(faiss.read_index(str(folder / self.FILE)))
+        # read_index gives the concrete class itself; downcasting it would leave a pointer into a freed object.
+        self._index = faiss.read_index(str(folder / self.FILE))

@@ -17,7 +17,7 @@ from tasteline.errors import InvalidInput
 MAX_ID = 200
 """Characters; longer keys are a sign of a shifted column."""
 
-_BREAKS = re.compile("[\u2028\u2029\x85\x0b\x0c\r]+")
+_BREAKS = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 _HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"

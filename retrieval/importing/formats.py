@@ -5,7 +5,7 @@ Takes a path, gives a `Format` or InvalidInput that says what the file seems to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ _NOT_FEEDS = (
         "pairs of user ids of two data sets, neither products nor events",
     ),
 )
-_EVENT_NAME_KEYS = ("event_name", "event_type", "event")
+_EVENT_NAME_KEYS = frozenset({"event_name", "event_type", "event"})
 
 
 def named(name: str) -> Format:
@@ -135,9 +135,14 @@ def _json_format(path: Path, head: bytes) -> Format:
 
 
 def _is_event(row: dict[str, object]) -> bool:
-    if any(key in row for key in _EVENT_NAME_KEYS) or ("name" in row and "params" in row):
-        return True
-    return str(row.get("type", "")).lower() in EVENT_NAMES
+    """Somebody did something that has an event's name; a product may well have a `type`."""
+    kind = row.get("type")
+    acted = not _EVENT_NAME_KEYS.isdisjoint(row) or (isinstance(kind, str) and kind.lower() in EVENT_NAMES)
+    return (acted and _names_a_person(row)) or {"name", "params"} <= row.keys()
+
+
+def _names_a_person(columns: Iterable[str]) -> bool:
+    return any(EVENT_COLUMNS[name][0] in ("user", "session") for name in columns if name in EVENT_COLUMNS)
 
 
 def _table_format(path: Path, header: list[str], delimiter: str) -> Format:
@@ -153,8 +158,8 @@ def _table_format(path: Path, header: list[str], delimiter: str) -> Format:
     for needed, layout in layouts:
         if needed <= columns:
             return layout
-    events = {EVENT_COLUMNS[name][0] for name in columns if name in EVENT_COLUMNS}
-    if "title" not in columns and "type" in events and events & {"user", "session"}:
+    acted = not _EVENT_NAME_KEYS.isdisjoint(columns) or ("type" in columns and "title" not in columns)
+    if acted and _names_a_person(columns):
         return EVENTS_CSV
     if {"id", "title"} <= roles_of(header):
         google = delimiter == "\t" and len(columns & GOOGLE_COLUMNS) >= 2

@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 
 from retrieval.importing import completejourney
-from retrieval.importing.feed import Feed, Kind
+from retrieval.importing.feed import Feed, Kind, Meter
 from retrieval.importing.formats import (
     AMAZON_INTERACTIONS,
     COMPLETEJOURNEY_PRODUCTS,
@@ -210,7 +210,7 @@ def _require_currency(feed: Feed, kind: Format) -> None:
     """Raise InvalidInput when the first price of a source has no currency and none was given."""
     if feed.currency is not None or kind in (COMPLETEJOURNEY_PRODUCTS, COMPLETEJOURNEY_TRANSACTIONS):
         return
-    for record in islice(kind.read(replace(feed)), ROWS_LOOKED_AT):
+    for record in islice(kind.read(replace(feed, meter=Meter())), ROWS_LOOKED_AT):
         if isinstance(record, Reject) and record.reason == NO_CURRENCY:
             raise InvalidInput(
                 f"{feed.path}, line {record.line}: the prices have no currency; say which, for example --currency USD",

@@ -51,14 +51,13 @@ class _RowLines:
         line = self._again.popleft() if self._again else next(self._lines)
         self.held.append(line)
         self._size += len(line.data)
-        if line.flaw:
-            self.flaw = line.flaw
-            return "\n"
         try:
-            return line.data.decode()
+            text = line.data.decode()
         except UnicodeDecodeError as error:
+            text = line.data.decode(errors="replace")
             self.flaw = f"not UTF-8 at byte {error.start + 1} of the line"
-            return line.data.decode(errors="replace")
+        self.flaw = line.flaw or self.flaw
+        return text
 
     def start(self) -> None:
         self.held.clear()
@@ -145,7 +144,7 @@ class Table:
             except (csv.Error, _Stray) as error:
                 lines.give_back()
                 del lines.held[1:]
-                yield lines.held[0].number, self._unquoted(lines.raw) or str(error), lines.raw
+                yield lines.held[0].number, lines.flaw or self._unquoted(lines.raw) or str(error), lines.raw
                 continue
             if lines.flaw:
                 yield lines.held[0].number, lines.flaw, lines.raw

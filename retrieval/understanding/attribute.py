@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from retrieval.understanding import words_en as en
-from retrieval.understanding.request import Request, Span
+from retrieval.understanding.request import Request, Span, any_of
 from retrieval.understanding.vocabulary import BARE_COVERAGE, COVERAGE, Facet, Phrase, Vocabulary, longest
 from tasteline.types import AttributeFilter, Constraint, Filters
 
@@ -104,8 +104,8 @@ def _add_sizes(request: Request, vocabulary: Vocabulary, facet: Facet, found: _S
     values = tuple(dict.fromkeys(v for phrase in found.phrases for v in facet.widened(phrase)))
     said = {w.text for w in request.words[found.first : found.end]} | _SIZE_LEADS
     beside = [word for word in request.content() if word not in said and not word[0].isdigit()]
-    if values and vocabulary.covers(facet.covered, facet.products, beside):
-        label = "size " + " or ".join(_size_label(phrase) for phrase in found.phrases)
+    if values and vocabulary.covers(facet.covered, facet.products, beside, alone=BARE_COVERAGE):
+        label = "size " + any_of(_size_label(phrase) for phrase in found.phrases)
         key = ",".join("-".join(phrase) for phrase in found.phrases)
         request.add(_constraint("size", facet.name, values, label, key), span)
         request.take(*span)
@@ -170,7 +170,7 @@ def _read_facet(request: Request, vocabulary: Vocabulary, facet: Facet) -> None:
     values = tuple(dict.fromkeys(v for p in phrases for v in facet.widened(p)))
     if not values:
         return
-    label = " or ".join(" ".join(p) for p in phrases)
+    label = any_of(" ".join(p) for p in phrases)
     constraint = _constraint(facet.concept, facet.name, values, label, ",".join("-".join(p) for p in phrases))
     request.add(constraint, *(request.span(a, b) for a, b, _ in found))
     _take(request, words, found)

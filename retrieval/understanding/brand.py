@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from retrieval.understanding import words_en as en
-from retrieval.understanding.request import Request
+from retrieval.understanding.request import Request, any_of
 from retrieval.understanding.vocabulary import Phrase, Vocabulary, longest
 from tasteline.types import Constraint, Filters
 
@@ -37,7 +37,7 @@ def read_brands(request: Request, vocabulary: Vocabulary) -> None:
     names = [vocabulary.evidence[p].names for p in phrases]
     constraint = Constraint(
         key="brand:" + ",".join("-".join(p) for p in phrases),
-        label="by " + " or ".join(n[0] for n in names),
+        label="by " + any_of(n[0] for n in names),
         filters=Filters(brands=tuple(name for group in names for name in group)),
     )
     request.add(constraint, *(request.span(m.first, m.end) for m in chosen))

@@ -54,6 +54,8 @@ def read_measures(request: Request, vocabulary: Vocabulary) -> None:
 def _attribute(request: Request, vocabulary: Vocabulary, kind: str, start: int) -> tuple[Measured | None, int]:
     """The attribute named right before the limit, or the one that such a limit usually means."""
     before = request.before(start)
+    if before and before.text in ("of", "is"):
+        before = request.before(before.start)
     named = vocabulary.measured.get((before.text,)) if before else None
     if before and named and en.MEASURES[named.unit][0] == kind:
         return named, before.start

@@ -70,7 +70,7 @@ def _read_list(request: Request, vocabulary: Vocabulary, start: int, i: int, sai
         gap = request.open_text[previous_end : request.words[end].start]
         if link in ("or", "nor") and not gap.strip() and end + 1 < len(request.words):
             i = end + 1
-        elif gap.strip() == "," and link not in en.AFTER_LIMIT and _is_typed(vocabulary, request.words[end].text):
+        elif gap.strip() == "," and _is_before_last(request, vocabulary, end):
             i = end
         else:
             return
@@ -99,9 +99,11 @@ def _excluded(request: Request, vocabulary: Vocabulary, i: int, said: str) -> tu
     return None if said_so else (_without_term((word,)), i + 1)
 
 
-def _is_typed(vocabulary: Vocabulary, word: str) -> bool:
-    """Is it a value of a facet or a brand: surely the next member of a list?"""
-    return (word,) in vocabulary.evidence or any((word,) in f.values for f in vocabulary.facets.values())
+def _is_before_last(request: Request, vocabulary: Vocabulary, i: int) -> bool:
+    """Is word i, after a comma, followed by "or", and so still denied? In "no leather, blue" the blue is wanted."""
+    word = request.words[i].text
+    typed = (word,) in vocabulary.evidence or vocabulary.is_facet_value(word)
+    return typed and i + 1 < len(request.words) and request.words[i + 1].text in ("or", "nor")
 
 
 def _is_rather_a_word(vocabulary: Vocabulary, brand: Phrase) -> bool:
@@ -124,7 +126,12 @@ def _read_compounds(request: Request, vocabulary: Vocabulary, pattern: re.Patter
     for match in pattern.finditer(request.open_text):
         word = match[1]
         is_value = any((word,) in vocabulary.facets[c].values for c in en.BARE_FACETS if c in vocabulary.facets)
-        product_word = word in vocabulary.negated or f"non{word}" in vocabulary.words or match[0] in vocabulary.words
+        product_word = (
+            word in vocabulary.negated
+            or word in en.FREE_COMPOUNDS
+            or f"non{word}" in vocabulary.words
+            or match[0] in vocabulary.words
+        )
         if not product_word and (is_value or (vocabulary.knows(word) and word not in en.STOP_WORDS)):
             request.add(_without_term((word,)))
             request.take(*match.span())

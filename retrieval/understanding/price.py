@@ -154,7 +154,9 @@ def _bare_bound_is_money(request: Request, match: re.Match[str], vocabulary: Voc
         return False
     if previous is not None:
         if bound in en.NAME_BOUNDS and (
-            previous.text in vocabulary.before_max | en.NAMES_BEFORE_MAX or previous.text[-1].isdigit()
+            previous.text in vocabulary.before_max
+            or previous.text in en.NAMES_BEFORE_MAX
+            or previous.text[-1].isdigit()
         ):
             return False
         if previous.text in en.PEOPLE and _may_be_age(bound, value):

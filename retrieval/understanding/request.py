@@ -10,7 +10,7 @@ import re
 import string
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -44,6 +44,16 @@ def split(text: str) -> list[str]:
     ['tp', 'link', 'l', 'oreal', '4.5', 'stars']
     """
     return _WORD.findall(fold(text))
+
+
+def any_of(names: Iterable[str]) -> str:
+    """For a label.
+
+    >>> any_of(["red", "blue", "green"])
+    'red, blue or green'
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 class Word(NamedTuple):

@@ -139,19 +139,17 @@ class Vocabulary:
         return take_census(products)
 
     def covers(
-        self, covered: Mapping[str, int], products: int, beside: Iterable[str], *, alone: float = BARE_COVERAGE
+        self, covered: Mapping[str, int], products: int, beside: Iterable[str], *, alone: float = COVERAGE
     ) -> bool:
         """Does an attribute exist on most products of the kind that the words beside it name?
 
-        Without such words the share of the whole catalogue must be at least `alone`.
+        Without such words, or where no title knows them, the share of the whole catalogue must be at least `alone`.
         """
         kinds = [forms(word) for word in beside if not self.is_facet_value(word)]
-        if not kinds:
-            return products >= alone * self.size
         totals = [(sum(covered.get(w, 0) for w in kind), sum(self.titles.get(w, 0) for w in kind)) for kind in kinds]
         known = [(part, whole) for part, whole in totals if whole >= ENOUGH]
         if not known:
-            return products >= COVERAGE * self.size
+            return products >= alone * self.size
         return all(part >= COVERAGE * whole for part, whole in known)
 
     def is_facet_value(self, word: str) -> bool:

@@ -52,6 +52,9 @@ BOUNDS: Final[dict[str, Bound]] = {
     "budget": "up_to",
     "limit of": "up_to",
     "can spend": "up_to",
+    "less than or equal to": "up_to",
+    "equal to or less than": "up_to",
+    "greater than or equal to": "from",
     "less than": "below",
     "lower than": "below",
     "cheaper than": "below",
@@ -274,6 +277,14 @@ NO_COMPOUNDS: Final = _words(
 
 LIST_WORDS: Final = frozenset({"or", "and", "nor", ",", "&"})
 
+FREE_COMPOUNDS: Final = _words(
+    """
+    hands wire hassle stress duty tax care worry risk lead acid smoke maintenance drip frizz wrinkle crease noise
+    tangle cruelty glare flicker rust odor odour streak splash pain guilt germ dust mess touch pet child
+    """
+)
+"""First halves of product words in "-free", whether this shop says them or not."""
+
 # --- brands and their neighbours --------------------------------------------------------------------------------------
 
 BY: Final = frozenset({"by", "from", "brand", "brands"})
@@ -394,6 +405,8 @@ LEADS: Final[tuple[str, ...]] = (
     r"(?:looking|searching|search|shopping|shop|browsing|hunting) for",
     r"(?:what|which) (?:is|are|would be)",
     r"what's",
+    r"what (?:do|have) you (?:have|got|sell)",
+    r"(?:does|do) (?:it|they|this|that|these) come",
     r"(?:what|which)(?= [^.,!?]{1,80}(?:do you|would you|can you|could you|should i))",
     r"where (?:can|could|do) (?:i|we) (?:find|buy|get)",
     r"(?:show|find|get|give|bring|send|recommend|suggest)(?: (?:me|us))(?: (?:all|your))?",
@@ -420,7 +433,7 @@ TRAILS: Final = (
 BEFORE_LIMIT: Final = _words(
     """
     with and or but that which is are in at a an the of by from has have having for be being it only ideally
-    preferably also not all ones one & must should can made to priced want i'd like
+    preferably also not all ones one & must should can made to priced want i'd like i i'm am wear
     """
 )
 """Dropped where they are left hanging before a limit that was taken out."""

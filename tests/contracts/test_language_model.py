@@ -17,7 +17,10 @@ from tasteline.errors import DeadlineExceeded, EngineFailed, MissingExtra, Overl
 from tasteline.ports import LanguageModel
 from tasteline.types import ChatMessage
 
-STORY = (ChatMessage("system", "You tell long stories."), ChatMessage("user", "Tell me a long story about a dog and a cat."))
+STORY = (
+    ChatMessage("system", "You tell long stories."),
+    ChatMessage("user", "Tell me a long story about a dog and a cat."),
+)
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -149,14 +152,15 @@ def test_scripted_replies_may_depend_on_the_messages() -> None:
 
 
 def test_scripted_breaks_when_told_to() -> None:
-    async def run() -> list[str]:
-        pieces: list[str] = []
-        with pytest.raises(EngineFailed):
-            async for piece in ScriptedLanguageModel(["a b c d"], fail_after=2).stream(STORY, max_tokens=9, timeout=9):
-                pieces.append(piece)
-        return pieces
+    pieces: list[str] = []
 
-    assert asyncio.run(run()) == ["a", " b"]
+    async def run() -> None:
+        async for piece in ScriptedLanguageModel(["a b c d"], fail_after=2).stream(STORY, max_tokens=9, timeout=9):
+            pieces.append(piece)
+
+    with pytest.raises(EngineFailed):
+        asyncio.run(run())
+    assert pieces == ["a", " b"]
 
 
 def test_scripted_needs_a_reply() -> None:

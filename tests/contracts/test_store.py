@@ -336,7 +336,7 @@ def state_of(store: SqlStore) -> tuple[int, list[Change], list[Event]]:
     return store.revision(), list(store.changes(0)), [event for _, event in store.events()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_operations)
 def test_repeating_every_operation_changes_nothing(operations: list[tuple[str, list[object]]]) -> None:
     once, twice = SqlStore("sqlite://"), SqlStore("sqlite://")
@@ -355,7 +355,7 @@ def test_repeating_every_operation_changes_nothing(operations: list[tuple[str, l
     twice.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(_events, max_size=12, unique_by=lambda event: event.id), st.integers(1, 8))
 def test_history_is_the_tail_of_the_sorted_events(events: list[Event], limit: int) -> None:
     store = SqlStore("sqlite://")

@@ -69,7 +69,9 @@ export function reasonOf(reasons) {
 
 /** A large card. `level` is the heading's tag, so that the order of headings stays right wherever it stands. */
 export function card({ product, reasons }, level = "h3") {
-  const caption = product.brand ?? product.categories.at(-1);
+  // Many feeds begin the title with the brand: then the shelf says more.
+  const isNamed = product.brand && !product.title.startsWith(product.brand);
+  const caption = isNamed ? product.brand : product.categories.at(-1);
   return el("li", { class: "card", "data-key": product.id },
     el("div", { class: "frame" }, pictureOf(product), stockOf(product)),
     el("div", { class: "facts" },

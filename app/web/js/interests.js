@@ -6,7 +6,6 @@ import { glide } from "./motion.js";
 import { userId } from "./shopper.js";
 
 const SHOWN = 6;
-const TRENDS = { rising: "rising", fading: "fading", steady: "steady", new: "new" };
 const percent = (share) => `${Math.round(share * 100)} %`;
 
 let shownFor = null;
@@ -27,13 +26,13 @@ function topic(interest, scale) {
   const old = before.get(interest.topic) ?? { short_term: 0, long_term: 0 };
   const moved = before.size > 0 && Math.abs(old.short_term - interest.short_term) > 0.004;
   return el("li", { class: `topic trend-${interest.trend}${moved ? " moved" : ""}`, "data-key": interest.topic },
-    el("p", { class: "topic-name" }, el("span", { dir: "auto" }, interest.topic),
-      el("span", { class: "trend" }, icon(TRENDS[interest.trend] ?? "steady"), el("span", {}, interest.trend))),
+    el("p", { class: "topic-name", dir: "auto" }, interest.topic),
     el("div", { class: "bars", "aria-hidden": "true" },
       bar("now", old.short_term, interest.short_term, scale), bar("long", old.long_term, interest.long_term, scale)),
     el("p", { class: "shares" },
       el("span", { class: "hidden-text" }, "lately "), el("b", {}, percent(interest.short_term)),
-      el("span", { class: "hidden-text" }, ", over time "), el("span", { class: "soft" }, percent(interest.long_term))));
+      el("span", { class: "hidden-text" }, ", over time "), el("span", { class: "soft" }, percent(interest.long_term)),
+      el("span", { class: "trend" }, interest.trend === "steady" ? null : icon(interest.trend), interest.trend)));
 }
 
 function show(found) {

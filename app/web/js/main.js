@@ -16,7 +16,7 @@ import { go, here, onRoute } from "./route.js";
 import { leaveSearch, showSearch } from "./search.js";
 import { onActed, userId } from "./shopper.js";
 
-const DEPARTMENTS = 14;
+const DEPARTMENTS = 20;
 let shop;
 let shown = "";
 let shownPerson = null;

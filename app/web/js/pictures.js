@@ -28,7 +28,7 @@ function lastMatch(text) {
 /** The motif: from the head of the title, then from the narrowest category upwards, else by department. */
 export function motifOf(product) {
   const head = product.title.toLowerCase().split(/ (?:for|with|from|in|of|by)\b|[,(|–—]| - /)[0];
-  const texts = [head, ...[...product.categories].reverse().map((name) => name.toLowerCase())];
+  const texts = [head, ...[...product.categories].reverse().map((name) => name.toLowerCase().replaceAll("_", " "))];
   for (const text of texts) {
     const name = lastMatch(text);
     if (name) return name;
@@ -36,9 +36,11 @@ export function motifOf(product) {
   return ABSTRACT[hashOf(product.categories[0] ?? product.brand ?? product.id) % ABSTRACT.length];
 }
 
+/** From the end of the title ("…, Forest Green"), which is finer than an attribute, then the attribute, then the title. */
 function colourOf(product) {
   const named = Object.entries(product.attributes).find(([name]) => /^colou?rs?$/i.test(name));
-  for (const value of [...(named?.[1] ?? []), product.title]) {
+  const tail = product.title.includes(",") ? product.title.split(",").at(-1) : "";
+  for (const value of [tail, ...(named?.[1] ?? []), product.title]) {
     for (const word of value.toLowerCase().split(/[^a-z]+/)) if (Object.hasOwn(COLOURS, word)) return COLOURS[word];
   }
   return PAINTS[hashOf(product.id) % PAINTS.length];

@@ -68,6 +68,8 @@ def goods() -> list[Product]:
         add("Desk Lamp with plastic foot", "Lumo", ("Home", "Lighting"))
         add("Laptop 17 inch", "Asus", ("Electronics", "Laptops"))
         add("Headphones", "Sony", ("Electronics", "Audio"))
+        add("Gold Rush Board Game", "Ravensburger", ("Toys", "Games"), color="Brown" if i else "Gold")
+        add("Guess Watch", "Guess", ("Watches",))
     return made
 
 
@@ -387,6 +389,63 @@ SEEN_LATER = [
     row("no red ones", "ones", "not red", exclude_terms=("red",)),
     row("what about nikon?", "nikon", "by Nikon", brands=("Nikon",)),
     row("cheaper", "cheaper"),
+    row(
+        "I'm going camping next week. I need a tent under $200.",
+        "I'm going camping next week tent",
+        "under $200",
+        price_max=19999,
+    ),
+    row("what do you have in blue under 50?", "blue", "blue", "under $50", attributes=BLUE, price_max=4999),
+    row("does it come in blue?", "blue", "blue", attributes=BLUE),
+    row("blue", "blue"),
+    row(
+        "red, blue or green jacket",
+        "jacket",
+        "red, blue or green",
+        attributes=attribute("color", "Red", "Blue", "Navy Blue", "Green"),
+    ),
+    row("nikon, canon or sony camera", "nikon canon or sony camera"),
+    row(
+        "a bag that is under 40 and not red or blue",
+        "bag",
+        "under $40",
+        "not red",
+        "not blue",
+        price_max=3999,
+        exclude_terms=("red", "blue"),
+    ),
+    row(
+        "something warm for winter, not wool, size L",
+        "warm for winter not wool",
+        "size L",
+        attributes=attribute("size", "L"),
+    ),
+    row("hands free headset", "hands free headset"),
+    row("wire-free bra", "wire-free bra"),
+    row("black and white camera", "black and white camera"),
+    row("tents in outdoor", "tents", "in Outdoor", categories=("Outdoor",)),
+    row("bags made of nylon", "bags", "nylon", attributes=attribute("material", "Nylon")),
+    row(
+        "kettle with capacity of at least 1.5 l",
+        "kettle",
+        "capacity at least 1.5 l",
+        attributes=attribute("capacity", minimum=1.5),
+    ),
+    row("bag less than or equal to 40", "bag", "up to $40", price_max=4000),
+    row("write me a poem", "write me a poem"),
+    row("gold game", "gold game"),
+    row("game in gold", "game", "gold", attributes=attribute("color", "Gold")),
+    row("guess watch", "guess watch"),
+    row("watch by guess", "watch", "by Guess", brands=("Guess",)),
+    row(
+        "bag, not leather, nylon or cotton",
+        "bag",
+        "not leather",
+        "not nylon",
+        "not cotton",
+        exclude_terms=("leather", "nylon", "cotton"),
+    ),
+    row("bag, no leather, blue", "bag", "not leather", "blue", exclude_terms=("leather",), attributes=BLUE),
 ]
 TABLE = [*PRICE, *NOT_A_PRICE, *STARS_STOCK_ORDER, *BRANDS, *NEGATIONS, *ATTRIBUTES, *SMALL_TALK, *SEEN_LATER]
 
@@ -482,8 +541,9 @@ def test_any_text(text: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["under ", "not ", "a", "1 ", "1,", "1.", "under 1 ", "between ", "4 stars ", "in ", "🎧", "can you ", "-a ", "or and ", "please ",
-     ": ", "a:", "no a an the ", " ", "$", "in the ", "by canon or ", "i am ", "what is ", "blue or ", "that is ", "size s or ", "rated ", "★"],
+    ["under ", "not ", "a", "1 ", "1,", "1.", "under 1 ", "between ", "4 stars ", "in ", "🎧", "can you ", "-a ",
+     "or and ", "please ", ": ", "a:", "no a an the ", " ", "$", "in the ", "by canon or ", "i am ", "what is ",
+     "blue or ", "that is ", "size s or ", "rated ", "★"],
 )  # fmt: skip
 def test_hostile_length(unit: str) -> None:
     text = (unit * 2000)[:2000]

@@ -46,7 +46,7 @@ def test_review_histories(shop: Shop) -> None:
     ] == [
         ("A1", "Rose soap", "Petal&Co", ("Bath", "Soaps")),
         ("A2", 'XK200 Steel Lamp 10" with Clip', None, ("Lamps", "Desk Lamps")),
-        ("A3", "Bath", None, ("Bath", "Soaps")),
+        ("A3", "Soaps", None, ("Bath", "Soaps")),
         ("A4", "Product A4", None, ()),
     ]
     first, second = shop.events

@@ -139,8 +139,8 @@ GOOGLE = (
 
 def test_google_merchant_feed(shop: Shop) -> None:
     row = (
-        'g1\t17" Screen\tA "good" one\thttps://s.example/g1\thttps://s.example/g1.jpg\tin stock\t199.99 USD\t149.99 USD\t'
-        "Viewly\tOffice > Screens\t305\tBlack/Red\tL\tadult\tnew\n"
+        'g1\t17" Screen\tA "good" one\thttps://s.example/g1\thttps://s.example/g1.jpg\tin stock\t'
+        "199.99 USD\t149.99 USD\tViewly\tOffice > Screens\t305\tBlack/Red\tL\tadult\tnew\n"
     )
     report = shop.load("feed.txt", GOOGLE + row + row.replace("g1\t17", "g2\t17").replace("in stock", "out_of_stock"))
     product, other = shop.store.products.values()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,7 +52,7 @@ def test_products_come_first_in_batches_and_progress_reaches_the_end(shop: Shop)
 def test_a_price_without_currency_stops_before_anything_is_stored(shop: Shop) -> None:
     good = shop.write("a.csv", PRODUCTS)
     bad = shop.write("b.jsonl", '{"id": 1, "title": "no price"}\n{"id": 2, "title": "t", "price": 100}\n')
-    with pytest.raises(InvalidInput, match="line 2: .*--currency USD") as caught:
+    with pytest.raises(InvalidInput, match=r"line 2: .*--currency USD") as caught:
         shop.take(good, bad)
     assert caught.value.field == "currency"
     assert not shop.store.products
@@ -116,6 +117,33 @@ def test_a_given_format_is_not_guessed(shop: Shop) -> None:
     assert shop.take(path, format="products-csv").products.accepted == 1
     with pytest.raises(InvalidInput, match="known: products-jsonl"):
         shop.take(path, format="xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format_name"),
+    [
+        ("a", "event,user_id,item_id,title\n", "events-csv"),
+        ("b", "type,id,title,user\n", "products-csv"),
+        ("c", '{"id": 1, "title": "Cracker", "event": "Christmas"}\n', "products-jsonl"),
+        ("d", '{"type": "view", "session_id": 1, "item_id": 2, "title": "Cracker"}\n', "events-jsonl"),
+        ("e", 'broken\n{"sku": 1, "name": "Cracker"}\n', None),
+        ("f", '{broken\n{"sku": 1, "name": "Cracker"}\n', "products-jsonl"),
+        ("deep", '{"type": ' + "[" * 900 + "]" * 900 + ', "sku": 1, "name": "Cracker"}\n', "products-jsonl"),
+        ("g", "id\ttitle\tprice\n", "products-csv"),
+        ("h", "g:id\tg:title\tg:gtin\tg:image link\n", "google-tsv"),
+    ],
+)
+def test_a_format_is_told_by_what_the_first_line_says(
+    shop: Shop, name: str, content: str, format_name: str | None
+) -> None:
+    path = shop.write(name, content)
+    if format_name is None:
+        with pytest.raises(InvalidInput, match="neither"):
+            recognise(path)
+    else:
+        found = recognise(path).format
+        assert found is not None
+        assert found.name == format_name
 
 
 def test_formats_have_their_own_names() -> None:
@@ -187,7 +215,7 @@ EVENT_NAMES = [
     "id",
     "position",
 ]
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("name", sorted(HEADERS))
@@ -208,10 +236,9 @@ def test_arbitrary_bytes_after_a_header_never_raise(new_shop: Callable[[], Shop]
 @given(content=st.binary(max_size=200) | st.binary(max_size=60).map(lambda tail: b"\x1f\x8b\x08\x00" + tail))
 def test_arbitrary_files_are_read_or_refused(new_shop: Callable[[], Shop], content: bytes) -> None:
     shop = new_shop()
-    try:
-        shop.load("x", content)
-    except InputError as error:
-        assert str(shop.folder) in str(error)
+    with suppress(InputError):
+        report = shop.load("x", content)
+        assert report.products.accepted == len(shop.store.products)
 
 
 @QUICK
