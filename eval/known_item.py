@@ -267,7 +267,12 @@ def _kinds(products: Sequence[Product]) -> list[str | None]:
     """
     candidates = [_kind_phrases(product) for product in products]
     frequency = Counter(phrase for phrases in candidates for phrase in phrases)
-    return [next((phrase for phrase in phrases if frequency[phrase] >= KIND_PRODUCTS), None) for phrases in candidates]
+    brands: dict[str, set[str]] = defaultdict(set)
+    for product, phrases in zip(products, candidates, strict=True):
+        for phrase in phrases:
+            brands[phrase].add(product.brand or product.id)  # without a brand each product speaks for itself
+    named = {phrase for phrase, of in brands.items() if frequency[phrase] >= KIND_PRODUCTS and len(of) >= KIND_BRANDS}
+    return [next((phrase for phrase in phrases if phrase in named), None) for phrases in candidates]
 
 
 def _kind_phrases(product: Product) -> list[str]:
