@@ -1,4 +1,4 @@
-"""The Jinja2 environment of all prompts and replies: strict about missing values, no escaping (output is plain text)."""
+"""The Jinja2 environment of all prompts and replies: strict about missing values, no escaping (plain text)."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ _ROUND_STEPS = (
 _MOST_FOLLOW_UPS = 3
 
 
-def render_reply(facts: ReplyFacts, opening: str = "") -> str:
-    """The answer in prose. `opening`, a checked sentence of a language model, goes before it.
+def render_reply(facts: ReplyFacts) -> str:
+    """The answer in prose: one opening line, the products, what sets them apart.
 
     >>> render_reply(ReplyFacts("thanks"))
     "You're welcome. I am here if you want to look for anything else."
@@ -72,7 +72,7 @@ def render_reply(facts: ReplyFacts, opening: str = "") -> str:
         **_one_product(facts),
         comparison=view.compare([ranked.product for ranked in facts.products[: view.MOST_LISTED]]),
     )
-    return _BLANK_LINES.sub("\n", f"{opening}\n{text}").strip()
+    return _BLANK_LINES.sub("\n", text).strip()
 
 
 def follow_ups(facts: ReplyFacts) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ def plain(text: str, limit: int = 200) -> str:
 
     >>> plain("A <b>red</b>\\u200b mug [now](http://evil.example) `$0`")
     'A red mug now $0'
-    >>> plain("one two three", limit=9)
-    'one two…'
+    >>> plain("one two three", limit=11)
+    'one two...'
     """
     for _ in range(3):  # what is taken out may have parted the pieces of something else to take out
         before, text = text, _cleaned(text)
@@ -61,4 +61,5 @@ def _cleaned(text: str) -> str:
 def _cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
-    return text[: limit - 1].rsplit(" ", 1)[0].rstrip(" ,.;:-…") + "…"
+    # Three dots, since NFKC would make them of the one character the next time.
+    return text[: limit - 3].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "..."

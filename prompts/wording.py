@@ -17,7 +17,7 @@ from tasteline.types import ChatMessage, Price, Product, RankedProduct
 SYSTEM_TEMPLATE = "wording_system_v1.txt.jinja"
 USER_TEMPLATE = "wording_v1.txt.jinja"
 MOST_PRODUCTS = 1
-"""The template lists the rest. Of 20 sentences by SmolLM2-135M told of up to three, 10 passed the check; told of one, 17."""
+"""The template lists the rest. Of 20 sentences of SmolLM2-135M on up to three, 10 passed the check; on one, 17."""
 HISTORY_CHARACTERS = 600
 """Some 150 tokens of English; with instruction and facts a prompt stays near 400."""
 FENCE_OPEN, FENCE_CLOSE = "<<<FACTS", "FACTS>>>"

@@ -133,7 +133,8 @@ class CachedEmbedder:
 def _unit(half: _Half) -> Vectors:
     vectors = half.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+    return vectors
 
 
 def _key(text: str) -> bytes:

@@ -34,7 +34,8 @@ from tasteline.types import (
 
 DEPTH = 200
 """Candidates taken from each side before fusion."""
-WORDS_WEIGHT = 0.5
+WORDS_WEIGHT = 0.45
+"""Chosen on queries made from the catalogues themselves (`eval.known_item`); flat from .4 to .55."""
 MEANING_FLOOR = 0.25
 """Cosine below which a product with no word in common has nothing to do with the request (MiniLM)."""
 SORTABLE_SHARE = 0.5
@@ -57,8 +58,8 @@ class SearchQuery:
     """Understood elsewhere; they replace what the texts say of the same thing."""
 
 
-Near = tuple[Rows, Scores]
-"""Rows and cosines by meaning, best first, padded with -1."""
+Near = tuple[Vectors, Rows, Scores]
+"""The request's vector, and rows and cosines by meaning, best first, padded with -1."""
 
 
 class Searcher:
@@ -116,11 +117,11 @@ class Searcher:
         found: dict[int, Near] = {}
         if free:
             rows, cosines = indexes.vectors.search(vectors[free], DEPTH)
-            found = {line: (rows[i], cosines[i]) for i, line in enumerate(free)}
+            found = {line: (vectors[line], rows[i], cosines[i]) for i, line in enumerate(free)}
         for line, mask in enumerate(masks):
             if mask is not None:
                 rows, cosines = indexes.vectors.search(vectors[line : line + 1], DEPTH, mask)
-                found[line] = (rows[0], cosines[0])
+                found[line] = (vectors[line], rows[0], cosines[0])
         return [found[line] for line in range(len(masks))]
 
     def _rank(
@@ -151,10 +152,17 @@ class Searcher:
         if not understood.query:
             return self._by_popularity(indexes, mask)
         words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
-        rows, cosines = near
-        kept = cosines > MEANING_FLOOR
-        meaning = np.maximum(cosines[kept], 0)
-        return fuse([("words", WORDS_WEIGHT, words, word_scores), ("meaning", 1.0 - WORDS_WEIGHT, rows[kept], meaning)])
+        vector, rows, cosines = near
+        close = (cosines > MEANING_FLOOR) & ~np.isin(rows, words)
+        # A product found by its words has a meaning too: counting that as nothing cost 7 points of recall@100.
+        rows = np.concatenate([words, rows[close]])
+        meaning = np.concatenate([indexes.vectors.vectors(words) @ vector, cosines[close]])
+        return fuse(
+            [
+                ("words", WORDS_WEIGHT, words, word_scores),
+                ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(meaning, 0.0)),
+            ]
+        )
 
     def _by_popularity(self, indexes: Indexes, mask: Mask | None) -> list[Fused]:
         """For a request that only sets limits: what most people turn to, then the best rated."""

@@ -17,11 +17,38 @@ from tasteline.types import Product
 MAX_CHARACTERS = 1000
 """Some 230 word pieces of shop English: what fits a window of 256 with room for figures, which split finely."""
 
-MAX_ATTRIBUTES = 8
-MAX_ATTRIBUTE_CHARACTERS = 160
-"""Technical feeds carry a hundred attributes; beyond a handful they crowd out the description."""
+TELLING_ATTRIBUTES = frozenset(
+    (
+        "type",
+        "colour",
+        "color",
+        "material",
+        "style",
+        "pattern",
+        "gender",
+        "age group",
+        "audience",
+        "occasion",
+        "season",
+        "room",
+        "theme",
+        "genre",
+        "author",
+        "artist",
+        "flavour",
+        "flavor",
+        "scent",
+    )
+)
+"""Names, without a leading "product", of what shoppers put into words. Technical feeds carry a hundred more, and on
+judged electronics queries those only push the products apart that belong together (nDCG@10 .76 with any eight of them,
+.77 with none, .81 with these)."""
 
 MAX_VALUE_CHARACTERS = 32
+MAX_VALUES = 4
+
+MAX_MARKUP_CHARACTERS = 8000
+"""Read at most; what follows could not get into the text, and hostile markup stays cheap to strip."""
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
 _INVISIBLE_ELEMENT = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -45,12 +72,18 @@ def product_text(product: Product) -> str:
         parts.append(plain(product.brand))
     parts.append(_category_path(product.categories))
     parts.append(_telling_attributes(product.attributes, title))
-    parts.append(_without_prefix(plain(product.description), title))
+    parts.append(_description(product.description, title))
     return _cut(_joined(parts), MAX_CHARACTERS)
+
+
+def well_formed(text: str) -> str:
+    """`text` with lone surrogates, which JSON can carry and no encoder accepts, replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def plain(text: str) -> str:
     """`text` without HTML, markdown, control and zero-width characters, and runs of white space."""
+    text = text[:MAX_MARKUP_CHARACTERS]
     if "<" in text or "&" in text:
         text = html.unescape(_TAG.sub(" ", _INVISIBLE_ELEMENT.sub(" ", text)))
         text = _TAG.sub(" ", text)  # markup that was itself escaped, as many feeds have it
@@ -58,8 +91,8 @@ def plain(text: str) -> str:
     text = _MARKDOWN_LINE.sub("", text)
     text = _MARKDOWN_SPAN.sub(r"\2", text)
     if not text.isascii():
-        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _category_path(categories: tuple[str, ...]) -> str:
@@ -68,20 +101,16 @@ def _category_path(categories: tuple[str, ...]) -> str:
 
 
 def _telling_attributes(attributes: Mapping[str, tuple[str, ...]], title: str) -> str:
-    """Attributes whose values are short words that the title does not already say, in the feed's order."""
-    chosen: list[str] = []
-    length = 0
+    """Short values of the telling attributes that the title does not already say, in the feed's order."""
+    entries: list[str] = []
     for name, values in attributes.items():
-        words = [plain(value) for value in values]
-        fresh = [word for word in words if _is_telling(word) and not _mentions(title, word)]
-        if not fresh:
+        words = " ".join(name.replace("_", " ").casefold().split()).removeprefix("product ")
+        if words not in TELLING_ATTRIBUTES:
             continue
-        entry = f"{plain(name.replace('_', ' '))}: {', '.join(fresh)}"
-        length += len(entry) + 2
-        if len(chosen) == MAX_ATTRIBUTES or length > MAX_ATTRIBUTE_CHARACTERS:
-            break
-        chosen.append(entry)
-    return "; ".join(chosen)
+        fresh = [value for value in map(plain, values) if _is_telling(value) and not _mentions(title, value)]
+        if fresh:
+            entries.append(f"{words}: {', '.join(fresh[:MAX_VALUES])}")
+    return "; ".join(entries)
 
 
 def _is_telling(value: str) -> bool:
@@ -96,13 +125,17 @@ def _mentions(text: str, phrase: str) -> bool:
     return f" {phrase.casefold()} " in f" {text.casefold()} "
 
 
-def _without_prefix(description: str, title: str) -> str:
-    """The description without the title that many feeds repeat in front of it."""
-    if title and description.casefold().startswith(title.casefold()):
-        rest = description[len(title) :]
-        if not rest or not rest[0].isalnum():
+def _description(description: str, title: str) -> str:
+    """The description without the title, or the part of it, that many feeds repeat in front as a heading."""
+    first, _, rest = description.lstrip().partition("\n")
+    if first.startswith("#") and plain(first).casefold() in title.casefold():
+        description = rest
+    text = plain(description)
+    if title and text.casefold().startswith(title.casefold()):
+        rest = text[len(title) :]
+        if not rest[:1].isalnum():
             return rest.lstrip(" .,:;|-–—!")
-    return description
+    return text
 
 
 def _joined(parts: list[str]) -> str:

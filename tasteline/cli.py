@@ -200,7 +200,7 @@ def _fill_demo(settings: Settings) -> None:
         store.put_products(products)
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         store.append_events(list(demo_shop.events(products, shoppers, midnight, seed=7)))
-    people = [{"user_id": s.id, "name": s.name, "about": s.about} for s in demo_shop.featured(shoppers)]
+    people = [{"user_id": s.id, "name": s.name, "about": s.taste} for s in demo_shop.featured(shoppers)]
     (home / "featured.json").write_text(json.dumps(people, ensure_ascii=False, indent=2))
 
 
@@ -379,6 +379,37 @@ def doctor(as_json: AsJson = False) -> None:
             _say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.detail}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(3)
+
+
+Save = Annotated[str | None, typer.Option(help="Keep the result as eval/results/NAME.json.")]
+
+
+def _report(report: dict[str, object], save: str | None, as_json: bool) -> None:
+    """To standard output, and into the results folder where that was asked for."""
+    from eval.results import commit_of, markdown_table, write_result
+
+    results = Path(__file__).parents[1] / "eval" / "results"
+    if save:
+        sys.stderr.write(f"written: {write_result(report, results, save)}\n")
+    if as_json:
+        commit = commit_of(results)
+        _say_json({**report, "commit": commit.sha if commit else None})
+    else:
+        _say(markdown_table(report))
+
+
+@evaluate.command("search")
+def eval_search(
+    data: Annotated[Path, typer.Option(help="A folder with products.jsonl and judgements*.csv.")],
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """nDCG, condensed nDCG and recall of words, meaning, their plain fusion, and this service."""
+    from eval.served import run_search
+
+    with _progress("embedding") as advance:
+        report = run_search(data, _settings(), advance)
+    _report(report.as_mapping(), save, as_json)
 
 
 if __name__ == "__main__":

@@ -32,16 +32,21 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')]*\s+(?=[\"“‘(]?[^\W_a-z])
 _FINISHED = re.compile(r"[.!?][\"”’')]*$")
 _BULLET = re.compile(r"^(?:[-*•–—]|\(?\d{1,2}[.)])\s+")
 _ECHO = re.compile(
-    r"\bfacts\b|asked for:|short friendly sentence|shop assistant|language model|\bas an ai\b|instruction|\bprompt|\bsystem\b|\bshopper|\bcustomer|\buser\b|\bassistant\b|never follow|sentence|respon[ds]",
+    r"\b(?:facts|asked for:|shop assistant|language model|as an ai|instruction\w*|prompt\w*|system|shoppers?|"
+    r"customers?|users?|assistant|sentence|respon[ds]\w*)(?!\w)",
     re.IGNORECASE,
 )
 _CLAIM = re.compile(
-    r"best|cheapest|lowest|highest|greatest|finest|\bmost\b|top[- ]rated|number one|#\s*1|cheaper|less|\bmore\b|better|"
-    r"free\b|shipping|deliver|discount|\bsales?\b|\boff\b|\bsav(?:e|ing)|guarant|warrant|refund|\breturns?\b|money[- ]back|"
-    r"review|award|certif|limited|exclusive|popular|trending|\bnew\b|perfect|last chance|hurry|coupon|\bcode\b|"
-    r"only|every|always|never|\bnot?\b|n't|n’t|without|\bstock|available|availability|sold|left\b",
+    r"(?<!\w)(?:best\w*|cheap\w*|lowest|highest|greatest|finest|most|top[- ]rated|number one|#\s*1|less|more|better|"
+    r"free|ship\w*|deliver\w*|discount\w*|sales?|sold|off|save|saving\w*|guarant\w*|warrant\w*|refund\w*|returns?|"
+    r"money[- ]back|reviews?|award\w*|certif\w*|limited|exclusive\w*|popular|trending|new|perfect\w*|last chance|hurry|"
+    r"coupons?|code|only|every\w*|always|never|not?|\w+n['’]t|without|stock|availab\w*|left)(?!\w)",
     re.IGNORECASE,
 )
+_BUNDLE = re.compile(
+    r"\b(?:comes?|goes|go|works?|fits?|suits?|match\w*|has|have|takes?)\b[^,;:]* with [^,;:]*⟦\d", re.IGNORECASE
+)
+"""Two products said to belong together, which only an answer about complements knows."""
 _STOCK = re.compile(r"\b(in|out of) stock\b", re.IGNORECASE)
 _ASKED = re.compile(
     r"\b(?:ask\w*|look\w*|search\w*|request\w*|want\w*) for ((?:(?![:,;.!?⟦]| take | have | could ).)+)", re.IGNORECASE
@@ -49,8 +54,8 @@ _ASKED = re.compile(
 _FOR_IT = re.compile(r"\b(?:could|might|may)\b.*? for ((?:an?|your|some|the) [^:,;.!?⟦]+)(?=[.!?])", re.IGNORECASE)
 """A hedged "could be a choice for a picnic", where a picnic was asked for."""
 _VERB = re.compile(
-    r"\b(?:is|are|be|has|asked|can|could|may|might|would|will|should|take|have|look|see|try|consider|like|fits?|suits?|found|recommend|suggest|"
-    r"costs?|check|explore|comes?|goes|go|offers?|start|works?|['’](?:s|re|ve|d|ll))\b",
+    r"\b(?:is|are|be|has|asked|can|could|may|might|would|will|should|take|have|look|see|try|consider|like|fits?|suits?|found|"
+    r"recommend|suggest|costs?|check|explore|comes?|goes|go|offers?|start|works?|['’](?:s|re|ve|d|ll))\b",
     re.IGNORECASE,
 )
 _MENTION = re.compile(r"⟦(\d+)⟧")
@@ -121,7 +126,7 @@ class _Known:
     def names(self) -> tuple[tuple[re.Pattern[str], str], ...]:
         """(pattern, mask), longest name first: full titles, and beginnings of titles that only one product has."""
         found: dict[str, str] = {}
-        titles = [view.title(product, 120).rstrip("…") for product in self.products]
+        titles = [view.title(product, 120).removesuffix("...") for product in self.products]
         for place, title in enumerate(titles):
             words = title.split()
             for count in range(len(words), 1, -1):
@@ -263,7 +268,8 @@ def _claims(sentence: _Sentence) -> bool:
         true = bool(stocks) and all(stock is not None and (stock > 0) == there for stock in stocks)
         return " " if true else match.group()
 
-    return bool(_CLAIM.search(_STOCK.sub(verified, sentence.masked)))
+    related = _BUNDLE.search(sentence.masked) and sentence.known.facts.kind not in ("complement", "cart_advice")
+    return bool(related or _CLAIM.search(_STOCK.sub(verified, sentence.masked)))
 
 
 def _misnames(sentence: _Sentence) -> bool:
@@ -284,7 +290,7 @@ def _miscounts(sentence: _Sentence) -> bool:
     if any(not _amount_holds(m, number, sentence) for m, number in amounts):
         return True
     covered = _AMOUNT.sub(lambda match: " " * len(match.group()), text)
-    if re.search(r"\d|%", covered):
+    if re.search(r"\d|%", covered) or re.search(r"[-−]\s?[$€£¥₹₩\d]", text):
         return True
     return any(not _spoken_number_holds(match, covered, sentence) for match in _WORD.finditer(covered.casefold()))
 

@@ -167,7 +167,7 @@ class OpenVinoLanguageModel:
         return self._load_and_save(engine, graph, options)
 
     def _load_and_save(self, engine: Any, graph: Path, options: dict[str, int]) -> Any:
-        """Loads the GGUF and keeps its graph; the engine saves beside the file it reads, so it reads a link elsewhere."""
+        """Loads the GGUF and keeps its graph; the engine saves beside the file it reads, so it reads a link."""
         self._cache_dir.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._cache_dir, prefix=".saving-"))
         try:
@@ -202,7 +202,9 @@ def _turns_in_circles(text: str) -> bool:
     >>> _turns_in_circles("It is a good pot. " * 4)
     True
     """
-    return len(text) > 3 * _LOOP_TAIL and text.count(text[-_LOOP_TAIL:]) > 2
+    tail = text[-_LOOP_TAIL:]
+    before = text.rfind(tail, 0, len(text) - 1)
+    return before >= 0 and text.rfind(tail, 0, before + len(tail) - 1) >= 0
 
 
 def _first_line(error: Exception) -> str:

@@ -47,7 +47,8 @@ class HashingEmbedder:
                 # The lowest bit gives the sign, the rest the bucket, so that the two are independent.
                 vectors[row, (digest >> 1) % self._dimension] += weight if digest & 1 else -weight
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        return vectors
 
 
 def _features(text: str) -> Iterator[tuple[str, float]]:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.adapters.embedder_conversion import GRAPH, MANIFEST, TOKENIZER, ConvertedEncoder
+from retrieval.text import well_formed
 from tasteline.errors import MissingExtra, SetupError
 from tasteline.types import Vectors
 
@@ -36,7 +37,7 @@ WINDOW_TEXTS = 4096
 
 BATCH_TOKENS = 2048
 BATCH_TEXTS = 64
-"""A batch's activations then stay within a core's cache; larger ones were no faster, smaller ones slower."""
+"""Between 512 and 4,096 tokens the throughput moved by less than 5 %, beyond it fell."""
 
 INTERACTIVE_TOKENS = 512
 """Up to so many (some 30 queries, or a handful of products) are answered at once beside whatever else is going on."""
@@ -91,7 +92,7 @@ class OpenVinoEmbedder:
         distinct = list(rows_of)
         for start in range(0, len(distinct), WINDOW_TEXTS):
             window = distinct[start : start + WINDOW_TEXTS]
-            encoded = self._encode_window([prompt + text for text in window])
+            encoded = self._encode_window([prompt + well_formed(text) for text in window])
             for text, vector in zip(window, encoded, strict=True):
                 vectors[rows_of[text]] = vector
         return vectors

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from retrieval.text import well_formed
 from tasteline.errors import MissingExtra, SetupError
 from tasteline.types import Vectors
 
@@ -44,7 +45,9 @@ class SentenceTransformersEmbedder:
             return vectors
         encode = self._model.encode_query if kind == "query" else self._model.encode_document
         with self._lock:
-            vectors[rows] = encode([texts[row] for row in rows], normalize_embeddings=True, show_progress_bar=False)
+            vectors[rows] = encode(
+                [well_formed(texts[row]) for row in rows], normalize_embeddings=True, show_progress_bar=False
+            )
         return vectors
 
 

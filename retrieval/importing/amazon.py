@@ -2,7 +2,7 @@
 
 `items.csv` (item_id, asin, title, short_text, attributes) and `interactions.csv` (user_id, raw_user_id, item_id, asin,
 position, gap_seconds, split). A product's id is its `asin`, because `item_id` counts from 1 anew in every such folder.
-A person's id is `user_id`. A review stands for a purchase; there are no times, `position` orders. `split` and
+A person's id is `raw_user_id`, so that somebody who shops in two of these sets is one person. A review stands for a purchase; there are no times, `position` orders. `split` and
 `gap_seconds` are matters of evaluation and stay outside the store.
 
 `attributes` is said to be "brand|category|…", but the brand is left out where it is unknown: the first part is taken
@@ -101,9 +101,7 @@ def read_amazon_interactions(feed: Feed) -> Records:
 
 
 def _interactions(feed: Feed, table: Table) -> Iterator[Event | Reject]:
-    user, raw_user, asin, position = (
-        table.header.index(name) for name in ("user_id", "raw_user_id", "asin", "position")
-    )
+    user, asin, position = (table.header.index(name) for name in ("raw_user_id", "asin", "position"))
     for row in table.rows():
         if isinstance(row, Reject):
             yield row
@@ -113,6 +111,6 @@ def _interactions(feed: Feed, table: Table) -> Iterator[Event | Reject]:
             if not cells[position]:
                 raise InvalidInput("position is missing", field="position")
             roles = {"type": "purchase", "user": cells[user], "product": cells[asin], "position": cells[position]}
-            yield event_from(roles, f"amazon:{cells[raw_user]}:{cells[position]}:{cells[asin]}", line)
+            yield event_from(roles, f"amazon:{cells[user]}:{cells[position]}:{cells[asin]}", line)
         except InvalidInput as error:
             yield feed.reject(line, error.field, str(error), raw)

@@ -115,7 +115,7 @@ class Watch:
     def _note_request(self, request: Request) -> None:
         self.addresses.append(request.url)
         if request.url.endswith("/v1/events"):
-            self.events.append(request.post_data_json)
+            self.events.append(request.post_data_json or {})
 
     def _note_console(self, said: ConsoleMessage) -> None:
         if said.type == "error":

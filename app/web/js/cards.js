@@ -67,11 +67,12 @@ export function reasonOf(reasons) {
   return text ? el("p", { class: "reason", dir: "auto" }, text) : null;
 }
 
+/** Many feeds begin the title with the brand: then it need not be said twice. */
+export const isNamedApart = (product) => Boolean(product.brand) && !product.title.startsWith(product.brand);
+
 /** A large card. `level` is the heading's tag, so that the order of headings stays right wherever it stands. */
 export function card({ product, reasons }, level = "h3") {
-  // Many feeds begin the title with the brand: then the shelf says more.
-  const isNamed = product.brand && !product.title.startsWith(product.brand);
-  const caption = isNamed ? product.brand : product.categories.at(-1);
+  const caption = isNamedApart(product) ? product.brand : product.categories.slice(0, 2).at(-1);
   return el("li", { class: "card", "data-key": product.id },
     el("div", { class: "frame" }, pictureOf(product), stockOf(product)),
     el("div", { class: "facts" },
@@ -108,7 +109,7 @@ export function grid() {
       const key = list.contains(focused) ? focused.dataset.key : null;
       list.removeAttribute("aria-busy");
       glide(list, () => list.replaceChildren(...ranking.items.map((item) => card(item, level))));
-      if (key) ([...list.children].find((child) => child.dataset.key === key) ?? list).querySelector(".open")?.focus();
+      if (key) ([...list.children].find((child) => child.dataset.key === key) ?? list).querySelector(".open")?.focus({ preventScroll: true });
     },
     clear: () => list.replaceChildren(),
   };

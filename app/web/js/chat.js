@@ -1,10 +1,11 @@
 // The assistant: streams answers, shows their products, chips and follow-up questions.
 
+import { Answer } from "./answer.js";
 import { chat } from "./api.js";
-import { degradedNote, smallCard } from "./cards.js";
+import { degradedNote } from "./cards.js";
 import { chips, relaxations } from "./chips.js";
 import { byId, el, icon } from "./elements.js";
-import { remember, sessionId, userId } from "./shopper.js";
+import { sessionId, userId } from "./shopper.js";
 
 let conversation = null;
 let running = null;
@@ -34,21 +35,16 @@ function welcome() {
     suggestions(openings)));
 }
 
-function startMessage(text, note) {
+function startAnswer(text, note) {
   log().querySelector(".chat-welcome")?.remove();
   log().querySelectorAll(".suggestions").forEach((old) => old.remove());
-  log().append(el("div", { class: "said said-by-you" }, el("span", { class: "hidden-text" }, "You: "),
-    el("p", { dir: "auto" }, text), note ? el("p", { class: "said-note" }, note) : null));
-  const parts = {
-    text: el("p", { class: "answer-text waiting", dir: "auto" }),
-    chips: el("div", { class: "understood" }),
-    products: el("ol", { class: "answer-products" }),
-    end: el("div", { class: "answer-end" }),
-  };
-  log().append(el("div", { class: "said said-by-shop" }, el("span", { class: "hidden-text" }, "Shop: "),
-    parts.text, parts.products, parts.chips, parts.end));
+  const answer = new Answer();
+  log().append(
+    el("div", { class: "said said-by-you" }, el("span", { class: "hidden-text" }, "You: "),
+      el("p", { dir: "auto" }, text), note ? el("p", { class: "said-note" }, note) : null),
+    answer.element);
   toEnd();
-  return parts;
+  return answer;
 }
 
 function engineNote(details) {
@@ -61,24 +57,19 @@ function engineNote(details) {
     el("dl", {}, stages.map(([name, ms]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, `${ms.toFixed(1)} ms`)])));
 }
 
-/** Products and chips come with the first chunk and complete with the last; either may lack what the other has. */
-function showDetails(parts, details, asked) {
+/** Details come with the first chunk, before the words, and complete with the last. */
+function showDetails(answer, details, asked) {
   conversation = details.conversation_id ?? conversation;
-  const known = JSON.stringify(details.products?.map((item) => item.product.id) ?? []);
-  if (details.products?.length && parts.known !== known) {
-    parts.known = known;
-    remember({ ranking_id: details.ranking_id, items: details.products });
-    parts.products.replaceChildren(...details.products.map((item, place) => smallCard(item, { ordinal: place + 1 })));
-  }
+  answer.offer(details.products ?? [], details.ranking_id);
   const drop = (key) => ask(asked.text, [...asked.ignore, key]);
   const restore = (key) => ask(asked.text, asked.ignore.filter((other) => other !== key));
   const list = chips(details.understood, { ignored: asked.ignore, take: drop, restore });
-  if (list) parts.chips.replaceChildren(list);
+  answer.chips.replaceChildren(...(list ? [list] : []));
 }
 
-function showEnd(parts, details, asked) {
+function showEnd(answer, details, asked) {
   const drop = (key) => ask(asked.text, [...asked.ignore, key]);
-  parts.end.replaceChildren(...[
+  answer.end.replaceChildren(...[
     relaxations(details.relaxations, drop),
     suggestions(details.follow_ups),
     degradedNote(details.degraded),
@@ -86,23 +77,24 @@ function showEnd(parts, details, asked) {
   ].filter(Boolean));
 }
 
-async function stream(parts, asked, signal) {
+async function stream(answer, asked, signal) {
   const options = { user_id: userId(), session_id: sessionId(), ignore: asked.ignore };
   if (conversation) options.conversation_id = conversation;
   const request = { messages: [{ role: "user", content: asked.text }], tasteline: options };
   let last = null;
   let hasScrolled = false;
-  log().addEventListener("wheel", () => (hasScrolled = true), { once: true, passive: true });
-  log().addEventListener("touchmove", () => (hasScrolled = true), { once: true, passive: true });
+  const scrolled = () => (hasScrolled = true);
+  log().addEventListener("wheel", scrolled, { once: true, passive: true });
+  log().addEventListener("touchmove", scrolled, { once: true, passive: true });
   for await (const chunk of chat(request, signal)) {
+    if (chunk.tasteline) showDetails(answer, (last = chunk.tasteline), asked);
     const words = chunk.choices?.[0]?.delta?.content;
-    if (words) parts.text.append(words);
-    if (words) parts.text.classList.remove("waiting");
-    if (chunk.tasteline) showDetails(parts, (last = chunk.tasteline), asked);
+    if (words) answer.say(words);
     if (!hasScrolled) toEnd();
   }
-  if (last) showEnd(parts, last, asked);
-  else parts.end.replaceChildren();
+  answer.finish();
+  if (last) showEnd(answer, last, asked);
+  if (!hasScrolled) toEnd();
 }
 
 function showBusy(isBusy) {
@@ -111,8 +103,8 @@ function showBusy(isBusy) {
   log().setAttribute("aria-busy", String(isBusy));
 }
 
-function showTrouble(parts, problem, asked) {
-  parts.end.replaceChildren(el("div", { class: "trouble", role: "alert" }, el("p", { dir: "auto" }, problem.message),
+function showTrouble(answer, problem, asked) {
+  answer.end.replaceChildren(el("div", { class: "trouble", role: "alert" }, el("p", { dir: "auto" }, problem.message),
     el("button", { type: "button", class: "outline", on: { click: () => ask(asked.text, asked.ignore) } }, "Ask again")));
 }
 
@@ -122,20 +114,19 @@ export async function ask(text, ignore = []) {
   const control = new AbortController();
   running = control;
   const asked = { text, ignore: [...new Set(ignore)] };
-  const parts = startMessage(text, asked.ignore.length ? "asked again, with fewer wishes" : "");
+  const answer = startAnswer(text, asked.ignore.length ? "asked again, with fewer wishes" : "");
   byId("chat-restart").hidden = false;
   showBusy(true);
-  parts.text.classList.add("streaming");
   try {
-    await stream(parts, asked, control.signal);
+    await stream(answer, asked, control.signal);
     whenAnswered();
   } catch (problem) {
-    if (control.signal.aborted) parts.end.replaceChildren(el("p", { class: "engine" }, "Stopped."));
-    else showTrouble(parts, problem, asked);
-  } finally {
-    parts.text.classList.remove("waiting", "streaming");
-    if (running === control) showBusy(false);
+    answer.finish();
+    if (control.signal.aborted) answer.end.replaceChildren(el("p", { class: "engine" }, "Stopped."));
+    else showTrouble(answer, problem, asked);
     toEnd();
+  } finally {
+    if (running === control) showBusy(false);
   }
 }
 

@@ -35,8 +35,15 @@ function topic(interest, scale) {
       el("span", { class: "trend" }, interest.trend === "steady" ? null : icon(interest.trend), interest.trend)));
 }
 
+/** What draws the shopper now, then what drew them most over time; strongest now first. */
+function choose(found) {
+  const now = found.filter((interest) => interest.short_term >= 0.01).slice(0, SHOWN);
+  const others = found.filter((interest) => !now.includes(interest)).sort((a, b) => b.long_term - a.long_term);
+  return [...now, ...others].slice(0, SHOWN);
+}
+
 function show(found) {
-  const top = found.slice(0, SHOWN);
+  const top = choose(found);
   const scale = Math.max(0.2, ...top.flatMap((interest) => [interest.short_term, interest.long_term]));
   byId("interests-none").hidden = top.length > 0;
   const list = byId("topics");

@@ -16,10 +16,12 @@ import { go, here, onRoute } from "./route.js";
 import { leaveSearch, showSearch } from "./search.js";
 import { onActed, userId } from "./shopper.js";
 
-const DEPARTMENTS = 20;
+/** As many departments as fit a line of a wide screen; the others wait behind a button. */
+const DEPARTMENTS = 7;
 let shop;
 let shown = "";
 let shownPerson = null;
+let hasAllDepartments = false;
 
 function greetingOf(hour) {
   if (hour < 5) return "Still up";
@@ -37,13 +39,20 @@ function showGreeting() {
 
 function showBrowse() {
   const { category } = here();
-  const names = shop.categories.slice(0, DEPARTMENTS);
+  const names = hasAllDepartments ? [...shop.categories] : shop.categories.slice(0, DEPARTMENTS);
   if (category && !names.includes(category)) names.push(category);
+  const hasMore = !hasAllDepartments && shop.categories.length > names.length;
+  const all = () => {
+    hasAllDepartments = true;
+    showBrowse();
+    byId("browse").querySelectorAll(".pill")[DEPARTMENTS + 1]?.focus();
+  };
   const pill = (name, label) => el("li", {}, el("button", {
     type: "button", class: "pill", dir: "auto", "aria-pressed": String(category === name), on: { click: () => go({ category: name }) },
   }, label));
   const place = document.activeElement?.closest(".pill") && [...byId("browse").querySelectorAll(".pill")].indexOf(document.activeElement);
-  byId("browse").replaceChildren(el("ul", {}, pill("", "Everything"), names.map((name) => pill(name, name))));
+  byId("browse").replaceChildren(el("ul", {}, pill("", "Everything"), names.map((name) => pill(name, name)),
+    hasMore && el("li", {}, el("button", { type: "button", class: "pill pill-more", on: { click: all } }, `All ${shop.categories.length}`, icon("plus")))));
   if (typeof place === "number" && place >= 0) byId("browse").querySelectorAll(".pill")[place]?.focus();
 }
 

@@ -1,7 +1,7 @@
 // Small still lifes, drawn for this page: what each motif looks like and which words call for it. Data only.
 //
 // A drawing is a list of shapes on a 200 x 200 canvas whose floor is at y = 164: "role form numbers".
-// Roles: a main colour, b shade, c tint, d dark, w paper, g leaf, y flame. A role after "s" is a line, not a filling.
+// Roles: a main colour, b shade, c tint, d dark, w paper, m metal, g leaf, y flame. A role after "s" is a line, not a filling.
 // Forms: p path, r rectangle (x y width height radius), c circle (x y r), e ellipse (x y rx ry).
 
 export const DRAWINGS = {
@@ -10,7 +10,7 @@ export const DRAWINGS = {
   bottle: "a r 74 82 52 82 12|a p M86 64h28l12 30H74z|d r 84 42 32 22 5|c r 74 112 52 24 0",
   pot: "sb p M36 112h18M146 112h18|a p M50 96h100v48a20 20 0 0 1-20 20H70a20 20 0 0 1-20-20z|b r 44 86 112 12 6|d c 100 78 8",
   pan: "sd p M132 122l46-38|a e 84 136 56 28|b e 84 128 56 26|d e 84 128 44 18",
-  knife: "c p M30 128c20-34 50-48 98-48v38c-40 0-70 2-98 10z|b r 122 76 10 46 2|a r 130 80 52 26 10|w c 144 93 3|w c 166 93 3",
+  knife: "m p M30 128c20-34 50-48 98-48v38c-40 0-70 2-98 10z|b r 122 76 10 46 2|a r 130 80 52 26 10|w c 144 93 3|w c 166 93 3",
   jar: "c r 62 74 76 90 16|a r 68 106 64 52 10|b r 64 54 72 20 6|w r 78 114 44 30 4",
   plant: "g p M100 118C58 112 48 76 54 50c34 6 50 32 46 68z|g p M100 118c-2-48 16-74 50-84 8 42-12 72-50 84z|a p M68 122h64l-9 42H77z|b r 62 112 76 14 5",
   watering: "sa p M70 146 34 94M128 104c40-10 34 50 2 46|a p M66 94h66l6 70H60z|b r 60 86 78 12 5|b e 34 92 14 6",

@@ -1,7 +1,7 @@
 // One product, opened: what it is, why it was shown, what is like it and what goes with it.
 
 import { product as fetchProduct, recommend } from "./api.js";
-import { addButton, card, priceOf, ratingOf, stockOf, trouble } from "./cards.js";
+import { addButton, card, isNamedApart, priceOf, ratingOf, stockOf, trouble } from "./cards.js";
 import { fillDialog, prepare } from "./dialogs.js";
 import { el } from "./elements.js";
 import { pictureOf } from "./pictures.js";
@@ -43,7 +43,7 @@ function show(product, reasons) {
       el("div", { class: "product-facts" },
         path,
         el("h2", { id: "product-title", dir: "auto", tabindex: "-1" }, product.title),
-        product.brand ? el("p", { class: "brand", dir: "auto" }, `by ${product.brand}`) : null,
+        isNamedApart(product) ? el("p", { class: "brand", dir: "auto" }, `by ${product.brand}`) : null,
         el("div", { class: "figures" }, priceOf(product), ratingOf(product), stockOf(product)),
         el("p", { class: "description", dir: "auto" }, product.description),
         addButton(product, { wide: true }),

@@ -43,15 +43,22 @@ function nothing(ranking) {
     offers);
 }
 
+/** `total` counts what carries every word; what is only near in meaning may be shown beyond it. */
+function countOf({ items, total }) {
+  if (items.length === 0) return "Nothing found";
+  if (total < items.length) return `${count(items.length)} products, closest first`;
+  return total === 1 ? "1 product fits" : `${count(total)} products fit, best first`;
+}
+
 function showFound(parts, ranking, route, limit) {
   const none = ranking.items.length === 0;
-  const words = none ? "Nothing found" : `${count(ranking.total)} ${ranking.total === 1 ? "product fits" : "products fit"}, best first`;
+  const words = countOf(ranking);
   parts.found.textContent = route.category ? `${words}, in ${route.category}` : words;
   announce(parts.found.textContent);
   const list = chips(ranking.understood, { ignored: route.ignore, take, restore });
   parts.understood.replaceChildren(...(list ? [el("span", { class: "understood-word" }, "Understood:"), list] : []));
   parts.cards.show(ranking, "h2");
-  const more = !none && ranking.total > ranking.items.length && ranking.items.length >= limit && limit < MOST;
+  const more = ranking.items.length >= limit && limit < MOST;
   const button = more && el("button", { type: "button", class: "outline more", on: { click: () => load(parts, route, limit + PAGE, true) } }, "Show more");
   parts.extra.replaceChildren(...[none && nothing(ranking), degradedNote(ranking.degraded), button].filter(Boolean));
 }

@@ -53,6 +53,9 @@ FALSE = [
     ("These start at $10.00 for you.", "number"),
     ("The Aria Burr Grinder has a capacity of 500 g.", "number"),
     ("Look at the Aria Burr Grinder in 2025.", "number"),
+    ("Take a look at the Aria Burr Grinder at -$79.00.", "number"),
+    ("Take a look at the Aria Burr Grinder at $1,79.00.", "number"),
+    ("You can have both for $34.50.", "number"),
     # names
     ("The Golden Kettle could be a great choice.", "name"),
     ("You might like the Aria Burr Kettle.", "name"),
@@ -74,6 +77,8 @@ FALSE = [
     ("The Aria Burr Grinder is out of stock.", "claim"),
     ("You asked for a Brisk Hand Grinder.", "claim"),
     ("You asked for a blender: take a look.", "claim"),
+    ("The Aria Burr Grinder comes with the Brisk Hand Grinder.", "claim"),
+    ("The Aria Burr Grinder goes well with the Brisk Hand Grinder.", "claim"),
     # attributes of nobody, or of another
     ("The Aria Burr Grinder is quiet and durable.", "word"),
     ("The Aria Burr Grinder is red.", "word"),
@@ -154,6 +159,11 @@ def test_the_anchor_is_no_offer() -> None:
     similar = facts("similar", products=ranked(ARIA, BRISK), anchor=EMBER)
     assert check("If you like the Ember Quiet Mill, take a look at the Aria Burr Grinder.", similar).text
     assert not check("You might want the Ember Quiet Mill.", similar).text
+
+
+def test_complements_may_be_said_to_go_together() -> None:
+    matching = facts("complement", products=ranked(BRISK), anchor=ARIA)
+    assert check("The Brisk Hand Grinder goes well with the Aria Burr Grinder.", matching).text
 
 
 def test_interests_may_be_named() -> None:

@@ -101,10 +101,6 @@ def test_details_asked_for_a_price_that_is_missing() -> None:
     assert "I do not know the price" in render_reply(facts("details", products=ranked(SHELF[3]), asked=("price",)))
 
 
-def test_an_opening_comes_first() -> None:
-    assert render_reply(facts(), opening="Hello you.").startswith("Hello you.\n37 products")
-
-
 def test_a_degraded_answer_says_so() -> None:
     assert "not available" in render_reply(facts(degraded=("dense",)))
     assert "again" in render_reply(facts("degraded", 0))

@@ -1,0 +1,79 @@
+"""This service as it would serve a data set: imported, indexed and wired as in production, for the harness to question.
+
+Takes a folder and settings, gives a running shop in a home of its own, kept by the checksum of the data so that a
+second run embeds nothing. Knows no metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from app.bootstrap import Shop, build_index, open_shop, open_store
+from eval.baselines.bm25 import Bm25
+from eval.baselines.dense import Dense
+from eval.baselines.fusion import Fusion
+from eval.datasets import JudgedSearch, load_judged_search
+from eval.search import OURS, SearchReport, SearchSystem, evaluate_search
+from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
+from retrieval.importing.run import import_paths
+from retrieval.search import SearchQuery
+from tasteline.settings import Settings
+
+NO_CURRENCY = "XXX"
+"""ISO 4217 for "no currency": evaluation sets do not say theirs, and no metric depends on it."""
+
+Progress = Callable[[int, int], None]
+
+
+class Served:
+    """The endpoint's search, asked directly. What is read as a limit limits, as it would for a shopper."""
+
+    name = OURS
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def rank(self, queries: Sequence[str], k: int) -> list[list[str]]:
+        rankings = self._shop.searcher.search([SearchQuery(query, limit=k) for query in queries])
+        return [[item.product.id for item in ranking.items] for ranking in rankings]
+
+
+@contextmanager
+def served(products: Path, checksum: str, settings: Settings, progress: Progress | None = None) -> Iterator[Shop]:
+    """A shop over the feed at `products`; templates only, since a voice changes no ranking."""
+    home = settings.home / "eval" / checksum[:16]
+    chosen = settings.model_copy(update={"home": home, "language_model": "none", "database_url": None})
+    store = open_store(chosen)
+    try:
+        if not store.revision():
+            import_paths([products], store, rejects_file=home / "rejects.jsonl", currency=NO_CURRENCY)
+    finally:
+        store.close()
+    build_index(chosen, progress)
+    shop = open_shop(chosen)
+    try:
+        yield shop
+    finally:
+        shop.close()
+
+
+def run_search(folder: Path, settings: Settings, progress: Progress | None = None) -> SearchReport:
+    """`tasteline eval search`: the served system beside words alone, meaning alone and their plain fusion."""
+    dataset: JudgedSearch = load_judged_search(folder)
+    with served(dataset.products, dataset.checksum, settings, progress) as shop:
+        return evaluate_search(dataset, systems_of(shop))
+
+
+def systems_of(shop: Shop) -> list[SearchSystem]:
+    """Baselines over the shop's own catalogue and vectors, then the shop itself."""
+    with shop.live.read() as indexes:
+        rows = np.flatnonzero(indexes.catalogue.alive)
+        products = [indexes.catalogue.product(int(row)) for row in rows]
+        vectors = indexes.vectors.vectors(rows)
+    bm25 = Bm25(TantivyLexicalIndex(coordination=False), products)
+    dense = Dense(shop.embedder, [product.id for product in products], vectors)
+    return [bm25, dense, Fusion([bm25, dense], [0.5, 0.5]), Served(shop)]
