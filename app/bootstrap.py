@@ -137,7 +137,9 @@ def open_language_model(settings: Settings) -> LanguageModel | None:
     from retrieval.adapters.weights import language_model_path
 
     path = language_model_path(settings.language_model_path)
-    return OpenVinoLanguageModel(path, settings.home / "models", settings.language_model_threads)
+    model = OpenVinoLanguageModel(path, settings.home / "models", settings.language_model_threads)
+    model.warm()  # loads beside the first requests, which do not wait for it
+    return model
 
 
 def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bool = False) -> LiveIndex:

@@ -16,6 +16,7 @@ from retrieval.fusion import Fused, fuse
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.understanding import merge
+from retrieval.understanding.words_en import STOP_WORDS
 from tasteline.ports import Embedder
 from tasteline.types import (
     Constraint,
@@ -38,7 +39,7 @@ WORDS_WEIGHT = 0.45
 """Chosen on queries made from the catalogues themselves (`eval.known_item`); flat from .4 to .55."""
 MEANING_FLOOR = 0.25
 """Cosine below which a product with no word in common has nothing to do with the request (MiniLM)."""
-SORTABLE_SHARE = 0.5
+SORTABLE_SHARE = 0.75
 """Of the best fused score: what is below is not relevant enough to be sorted to the top by price."""
 ADDS_UP = {"without"}
 """Kinds of constraint that join what was said before; of the others the last one said holds."""
@@ -51,11 +52,13 @@ class SearchQuery:
     filters: Filters = Filters()
     limit: int = 10
     ignore: frozenset[str] = frozenset()
-    """Keys of understood constraints that the shopper took back."""
+    """Keys of understood constraints that the shopper took back ("color:blue"), or their first parts ("color")."""
     further: tuple[str, ...] = ()
     """What was said after `text` to narrow or turn it: "in blue", "but under $60"."""
     limits: tuple[Constraint, ...] = ()
     """Understood elsewhere; they replace what the texts say of the same thing."""
+    floor: float = 0.0
+    """Share of the best score below which a product is left out: few good ones rather than many."""
 
 
 Near = tuple[Vectors, Rows, Scores]
@@ -93,14 +96,14 @@ class Searcher:
         parts = [self._understand(text, query.ignore) for text in (query.text, *query.further)]
         constraints: dict[str, Constraint] = {}
         for constraint in (*(c for part in parts for c in part.constraints), *query.limits):
-            if constraint.key in query.ignore:
-                continue
             field = constraint.key.partition(":")[0]
+            if constraint.key in query.ignore or field in query.ignore:
+                continue
             for key in [key for key in constraints if key.partition(":")[0] == field and field not in ADDS_UP]:
                 if constraints[key] not in parts[-1].constraints:
                     del constraints[key]
             constraints[constraint.key] = constraint
-        words = " ".join(dict.fromkeys(" ".join(part.query for part in parts).split()))
+        words = " ".join(dict.fromkeys(" ".join([parts[0].query, *map(_new_words, parts[1:])]).split()))
         sort: Sort = next((part.sort for part in reversed(parts) if part.sort != "relevance"), "relevance")
         return Understood(query.text, words if query.further else parts[0].query, tuple(constraints.values()), sort)
 
@@ -129,6 +132,8 @@ class Searcher:
     ) -> Ranking:
         passing = indexes.catalogue.size if mask is None else int(mask.sum())
         fused = self._fused(indexes, understood, mask, near) if passing else []
+        if fused and query.floor and understood.query:
+            fused = [candidate for candidate in fused if candidate.score >= query.floor * fused[0].score]
         items = tuple(
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
@@ -207,7 +212,7 @@ def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood) ->
     text = f"{product.title} {product.brand or ''} {' '.join(product.categories)} {product.description}"
     text += " ".join(value for values in product.attributes.values() for value in values)
     carried = {_stem(word) for word in WORD.findall(text.casefold())}
-    hits = [word for word in wanted if _stem(word) in carried and len(word) > 2]
+    hits = [word for word in wanted if _stem(word) in carried and len(word) > 2 and word not in STOP_WORDS]
     if hits:
         quoted = ", ".join(f"“{word}”" for word in hits[:4])
         reasons.append(Reason("match", f"Matches {quoted}", (product.id,)))
@@ -219,6 +224,12 @@ def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood) ->
         kept = ", ".join(constraint.label for constraint in understood.constraints)
         reasons.append(Reason("constraint", f"Fits: {kept}", (product.id,)))
     return tuple(reasons)
+
+
+def _new_words(refinement: Understood) -> str:
+    """What a refinement adds to the words of the request: "in blue" limits, and "blue" need not be looked for."""
+    limiting = set(WORD.findall(" ".join(c.label for c in refinement.constraints).casefold()))
+    return " ".join(word for word in refinement.query.split() if word.casefold() not in limiting)
 
 
 def _stem(word: str) -> str:

@@ -173,6 +173,11 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def ready(self) -> bool:
+        """Would a request start at once? One that is still loading is not waited for."""
+        ...
+
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
         """Pieces of text as they come. Raises DeadlineExceeded after `timeout` seconds, EngineFailed when it breaks."""
         ...

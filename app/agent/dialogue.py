@@ -75,6 +75,8 @@ class Move:
     """Ids of shown products that the message points at."""
     cheaper: bool = False
     dearer: bool = False
+    takes_back: tuple[str, ...] = ()
+    """Constraint keys, or their first parts, that the shopper lifts: "any color"."""
 
 
 PLACES = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -170,6 +172,10 @@ REFINES = re.compile(
     r"|something (?:in|under|over|with|without)|what about|how about|do you have (?:it|them|these|one|any) in"
     r"|preferably|rather|instead|(?:show|have) (?:it|them) in)\b"
 )
+ANY = re.compile(r"^(?:in )?any (price|brand|rating|stars|colou?r|size|material|category|gender)(?: is fine)?[\s.!]*$")
+IS_FINE = re.compile(r"^(\w[\w -]{0,40}?) (?:is|are|would be) (?:fine|ok|okay|good|alright)[\s.!]*$")
+ALSO_SOLD_OUT = _said("also what is out of stock", "out of stock (?:is|are) (?:fine|ok|okay)")
+FILLERS = re.compile(r"\b(?:show|only|just|make|it|them|ones?|what about|how about|do you have|any)\b", re.IGNORECASE)
 OFF_TOPIC = _said(
     "weather",
     "capital of",
@@ -216,11 +222,26 @@ def read_move(message: str, state: DialogueState, titles: Mapping[str, str]) -> 
             return Move(intent, text)
     if (state.shown or state.focus) and (move := _about_shown(low, text, references, state)):
         return move
+    if state.fragments and (taken_back := _taken_back(low)):
+        return Move("refine", text, takes_back=taken_back)
     if state.fragments and (REFINES.match(low) or CHEAPER.search(low) or DEARER.search(low)):
-        return Move("refine", text, references, bool(CHEAPER.search(low)), bool(DEARER.search(low)))
+        said = " ".join(FILLERS.sub(" ", text).split()) or text
+        return Move("refine", said, references, bool(CHEAPER.search(low)), bool(DEARER.search(low)))
     if RECOMMEND.search(low):
         return Move("recommend", text)
     return Move("find", text)
+
+
+def _taken_back(low: str) -> tuple[str, ...]:
+    """What "any price" and "leather is fine" lift, as constraint keys or their first parts."""
+    if match := ANY.match(low):
+        field = {"colour": "color", "stars": "rating"}.get(match[1], match[1])
+        return (field,)
+    if ALSO_SOLD_OUT.search(low):
+        return ("stock",)
+    if match := IS_FINE.match(low):
+        return (f"without:{'-'.join(match[1].split())}",)
+    return ()
 
 
 def _about_shown(low: str, text: str, references: tuple[str, ...], state: DialogueState) -> Move | None:

@@ -31,7 +31,8 @@ from tasteline.types import Interest, Ranking, Turn
 
 SHOWN = 4
 """Products in one chat answer: what a person can hold in mind and point at."""
-WORDING_SECONDS = 2.5
+WORDING_SECONDS = 1.5
+"""A shopper waits no longer for eloquence."""
 WORDING_TOKENS = 48
 WORDED = {"found", "refined", "recommended", "similar", "complement"}
 """Kinds of answer whose opening a model may word; the others are facts alone."""
@@ -165,7 +166,7 @@ class Assistant:
     async def _opening(self, answer: Answer) -> str:
         """A sentence or two by the language model, where there is one in time and every claim in it is true."""
         model = self._language_model
-        if model is None or answer.facts.kind not in WORDED or not answer.facts.products:
+        if model is None or not model.ready or answer.facts.kind not in WORDED or not answer.facts.products:
             return ""
         written = []
         try:

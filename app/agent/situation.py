@@ -20,6 +20,8 @@ from tasteline.types import Constraint, Filters, Interest, Price, Product, Ranke
 
 CANDIDATES = 40
 """Asked for in chat, so that personal interest has something to choose from."""
+RELEVANT = 0.6
+"""Share of the best score below which chat does not mention a product."""
 FACET_NAMES = ("color", "colour", "material", "size")
 KINDS: Mapping[Intent, ReplyKind] = {
     "find": "found",
@@ -77,7 +79,11 @@ def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, c
     if move.intent == "recommend":
         return Situation(replace(state, mode="recommend", fragments=(), seen=()), move, turn)
     if move.intent == "refine":
-        state = replace(state, ignore=(*state.ignore, *ignore))
+        state = replace(state, ignore=tuple(dict.fromkeys((*state.ignore, *ignore, *move.takes_back))))
+        if move.takes_back:
+            if "price" in move.takes_back:
+                state = replace(state, price_min=None, price_max=None)
+            return Situation(replace(state, seen=()), move, turn, _limit(state, catalogue))
         if move.cheaper or move.dearer:
             return _repriced(state, move, turn, catalogue)
         return Situation(
@@ -126,6 +132,7 @@ def search_query(situation: Situation) -> SearchQuery | None:
         filters=Filters(exclude_ids=frozenset(state.seen if more else ())),
         ignore=frozenset(state.ignore),
         limit=CANDIDATES,
+        floor=RELEVANT,
     )
 
 

@@ -42,6 +42,10 @@ class ScriptedLanguageModel:
     def name(self) -> str:
         return "scripted"
 
+    @property
+    def ready(self) -> bool:
+        return True
+
     async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
         """The next reply, one word a piece, a word counting as a token."""
         if self._closed:

@@ -32,12 +32,13 @@ SELECTIVE_ROWS = 2_000
 
 
 def english() -> TextAnalyzer:
-    """Words of letters and digits, lower case, accents folded, stemmed."""
+    """Words of letters and digits, lower case, accents folded, stemmed; "for" and "the" are no words to look for."""
     return (
         TextAnalyzerBuilder(Tokenizer.simple())
         .filter(Filter.remove_long(64))
         .filter(Filter.lowercase())
         .filter(Filter.ascii_fold())
+        .filter(Filter.stopword("english"))
         .filter(Filter.stemmer("English"))
         .build()
     )

@@ -2,8 +2,9 @@
 
 `items.csv` (item_id, asin, title, short_text, attributes) and `interactions.csv` (user_id, raw_user_id, item_id, asin,
 position, gap_seconds, split). A product's id is its `asin`, because `item_id` counts from 1 anew in every such folder.
-A person's id is `raw_user_id`, so that somebody who shops in two of these sets is one person. A review stands for a purchase; there are no times, `position` orders. `split` and
-`gap_seconds` are matters of evaluation and stay outside the store.
+A person's id is `raw_user_id`, so that somebody who shops in two of these sets is one person. A review stands for a
+purchase; there are no times, `position` orders. `split` and `gap_seconds` are matters of evaluation and stay outside
+the store.
 
 `attributes` is said to be "brand|category|…", but the brand is left out where it is unknown: the first part is taken
 for a brand only if it is nowhere in the file a category (a later part). That costs one pass more over a small file.

@@ -20,7 +20,6 @@ import orjson
 from retrieval.importing import completejourney
 from retrieval.importing.feed import Feed, Kind, Meter
 from retrieval.importing.formats import (
-    AMAZON_INTERACTIONS,
     COMPLETEJOURNEY_PRODUCTS,
     COMPLETEJOURNEY_TRANSACTIONS,
     Format,
@@ -164,10 +163,6 @@ def find_sources(paths: Sequence[Path], *, format: str | None, currency: str | N
         else:
             raise NotFound(f"{path} does not exist")
     plan.sources.sort(key=lambda source: source[1].kind == "events")
-    if sum(kind is AMAZON_INTERACTIONS for _, kind in plan.sources) > 1:
-        plan.notes.append(
-            "each review history numbers its people from 1: in one store, equal user ids are taken for one person"
-        )
     return plan
 
 

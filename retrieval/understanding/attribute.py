@@ -13,7 +13,7 @@ from typing import Final
 
 from retrieval.understanding import words_en as en
 from retrieval.understanding.request import Request, Span, any_of
-from retrieval.understanding.vocabulary import BARE_COVERAGE, COVERAGE, Facet, Phrase, Vocabulary, longest
+from retrieval.understanding.vocabulary import BARE_COVERAGE, COVERAGE, LED_COVERAGE, Facet, Phrase, Vocabulary, longest
 from tasteline.types import AttributeFilter, Constraint, Filters
 
 _NAMED: Final = re.compile(r"(?<![\w-])(?P<name>[^\W_]+(?:[ _][^\W_]+){0,3}?) ?[:=] ?(?=[^\W_])")
@@ -104,7 +104,9 @@ def _add_sizes(request: Request, vocabulary: Vocabulary, facet: Facet, found: _S
     values = tuple(dict.fromkeys(v for phrase in found.phrases for v in facet.widened(phrase)))
     said = {w.text for w in request.words[found.first : found.end]} | _SIZE_LEADS
     beside = [word for word in request.content() if word not in said and not word[0].isdigit()]
-    if values and vocabulary.covers(facet.covered, facet.products, beside, alone=BARE_COVERAGE):
+    # Who writes "size" means the attribute, wherever things of the kind have one at all.
+    share = LED_COVERAGE if request.words[found.first].text in _SIZE_LEADS else COVERAGE
+    if values and vocabulary.covers(facet.covered, facet.products, beside, alone=BARE_COVERAGE, share=share):
         label = "size " + any_of(_size_label(phrase) for phrase in found.phrases)
         key = ",".join("-".join(phrase) for phrase in found.phrases)
         request.add(_constraint("size", facet.name, values, label, key), span)

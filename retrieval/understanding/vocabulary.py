@@ -25,6 +25,8 @@ FACET_SHARE: Final = 0.6
 """Of the titles with "blue", so many must have blue among their colours before the bare word limits to it."""
 COVERAGE: Final = 0.6
 """Of the products of the kind asked for, so many must have the attribute at all; the others would be lost."""
+LED_COVERAGE: Final = 0.4
+"""The same where the attribute is named ("size 42"): running vests without a size do not unsay it for shoes."""
 BARE_COVERAGE: Final = 0.1
 """The same over the whole catalogue, where the request names no kind but clearly the attribute ("in blue")."""
 ENOUGH: Final = 3
@@ -139,7 +141,13 @@ class Vocabulary:
         return take_census(products)
 
     def covers(
-        self, covered: Mapping[str, int], products: int, beside: Iterable[str], *, alone: float = COVERAGE
+        self,
+        covered: Mapping[str, int],
+        products: int,
+        beside: Iterable[str],
+        *,
+        alone: float = COVERAGE,
+        share: float = COVERAGE,
     ) -> bool:
         """Does an attribute exist on most products of the kind that the words beside it name?
 
@@ -150,7 +158,7 @@ class Vocabulary:
         known = [(part, whole) for part, whole in totals if whole >= ENOUGH]
         if not known:
             return products >= alone * self.size
-        return all(part >= COVERAGE * whole for part, whole in known)
+        return all(part >= share * whole for part, whole in known)
 
     def is_facet_value(self, word: str) -> bool:
         """Is it a colour, a material or a size rather than a kind of thing?"""

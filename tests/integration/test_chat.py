@@ -47,6 +47,16 @@ def test_in_blue(say: Say) -> None:
     assert shown(say("in blue")) == ["blue"]
 
 
+def test_limits_are_taken_back_in_words(say: Say) -> None:
+    say("waterproof jacket")
+    say("cheaper")
+    assert shown(say("not leather")) == []
+    assert shown(say("leather is fine")) == ["brown"]
+    assert set(shown(say("any price"))) == {"blue", "red", "green", "brown"}
+    assert shown(say("Show it in blue")) == ["blue"]
+    assert len(shown(say("any color"))) == 4
+
+
 def test_the_second_one(say: Say) -> None:
     ids = shown(say("waterproof jacket"))
     details = say("tell me about the second one")

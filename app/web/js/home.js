@@ -17,16 +17,18 @@ function makeRow({ title, note, request, number }) {
   const heading = el("h2", { class: "row-title", dir: "auto" }, title);
   const section = el("section", { class: "row" },
     el("div", { class: "row-head" }, heading, el("p", { class: "row-note" }, note)), cards.list, extra);
-  return { section, cards, extra, request, number };
+  return { section, cards, extra, request, number, shown: [] };
 }
 
-async function load(row, { quietly = false } = {}) {
+async function load(row, { quietly = false, without = [] } = {}) {
   const mine = drawn;
   if (!quietly) row.cards.loading(row.number);
   row.extra.replaceChildren();
   try {
-    const ranking = await recommend({ user_id: userId(), session_id: sessionId(), limit: row.number, ...row.request() });
+    const request = { user_id: userId(), session_id: sessionId(), limit: row.number, exclude_ids: without, ...row.request() };
+    const ranking = await recommend(request);
     if (mine !== drawn) return;
+    row.shown = ranking.items.map((item) => item.product.id);
     row.section.hidden = ranking.items.length === 0;
     row.cards.show(ranking, "h3");
     const note = degradedNote(ranking.degraded);
@@ -34,7 +36,7 @@ async function load(row, { quietly = false } = {}) {
   } catch (problem) {
     if (mine !== drawn) return;
     row.cards.clear();
-    row.extra.append(trouble(problem, () => load(row)));
+    row.extra.append(trouble(problem, () => load(row, { without })));
   }
 }
 
@@ -52,11 +54,16 @@ function rowsOf(route) {
   return [home, withCart, welcome];
 }
 
-export function showHome() {
+export async function showHome() {
   drawn += 1;
+  const mine = drawn;
   rows = rowsOf(here()).map(makeRow);
+  for (const row of rows) row.cards.loading(row.number);
   byId("view").replaceChildren(...rows.map((row) => row.section));
-  return Promise.all(rows.map((row) => load(row)));
+  const [first, ...others] = rows;
+  await load(first);
+  // The rows below show something else than the first.
+  if (mine === drawn) await Promise.all(others.map((row) => load(row, { without: first.shown })));
 }
 
 /** Asks anew for what follows the shopper; the welcome row stays as it is. */

@@ -32,7 +32,7 @@ function greetingOf(hour) {
 function showGreeting() {
   const person = personHere();
   const first = person?.name.split(" ")[0];
-  byId("greeting-title").textContent = person ? `${greetingOf(new Date().getHours())}, ${first}.` : `Welcome to ${shop.name}.`;
+  byId("greeting-title").textContent = person ? `${greetingOf(new Date().getHours())}, ${first}.` : `Welcome to ${shop.name.replace(/\.$/, "")}.`;
   byId("greeting-about").textContent = person?.about ?? "Look around. What you open, add and ask for shapes what the shop shows you next.";
   byId("greeting").hidden = Boolean(here().q);
 }

@@ -48,8 +48,9 @@ export function preparePeople(found) {
     list();
     const place = button.getBoundingClientRect();
     menu.style.top = `${place.bottom + 8}px`;
-    menu.style.right = `${Math.max(8, document.documentElement.clientWidth - place.right)}px`;
     menu.showPopover();
+    const page = document.documentElement.clientWidth;
+    menu.style.left = `${Math.max(8, Math.min(place.left, page - menu.offsetWidth - 8))}px`;
     (menu.querySelector("[aria-current]") ?? menu.querySelector("button")).focus();
     return undefined;
   });

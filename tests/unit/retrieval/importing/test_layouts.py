@@ -50,16 +50,17 @@ def test_review_histories(shop: Shop) -> None:
         ("A4", "Product A4", None, ()),
     ]
     first, second = shop.events
-    assert (first.type, first.user_id, first.product_id) == (EventType.PURCHASE, "1", "A1")
+    assert (first.type, first.user_id, first.product_id) == (EventType.PURCHASE, "RA", "A1")
     assert [(event.time, event.position) for event in (first, second)] == [(None, 0), (None, 1)]
     assert (shop.rejects[0]["line"], shop.rejects[0]["field"]) == (4, "position")
 
 
-def test_two_review_histories_in_one_store_are_warned_of(shop: Shop) -> None:
+def test_a_person_in_two_review_histories_is_one_person(shop: Shop) -> None:
     shop.write("all/beauty/interactions.csv", INTERACTIONS)
-    shop.write("all/sports/interactions.csv", INTERACTIONS.replace("RA", "RX"))
-    assert any("numbers its people" in note for note in shop.take(shop.folder / "all").notes)
+    shop.write("all/sports/interactions.csv", INTERACTIONS.replace("A1", "S1").replace("A2", "S2"))
+    shop.take(shop.folder / "all")
     assert len(shop.events) == 4
+    assert {event.user_id for event in shop.events} == {"RA"}
 
 
 def test_a_click_stream_brings_its_products_and_its_cut_line_is_a_reject(shop: Shop) -> None:
