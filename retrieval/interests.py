@@ -77,6 +77,15 @@ def _decay(steps: int, days: float | None, half_life_steps: float, half_life_day
     return float(by_clock * 0.5 ** (steps / half_life_steps)) if half_life_days < 30 else float(by_clock)
 
 
+def topic_of(product: Product) -> str:
+    """The narrowest category, with the one above it where the path is long: "Headphones › Wired", not "Wired".
+
+    >>> topic_of(Product("1", "Kettle", categories=("Kitchen", "Kettles")))
+    'Kettles'
+    """
+    return " › ".join(product.categories[-2:]) if len(product.categories) > 2 else product.categories[-1]
+
+
 def interests(history: Sequence[Event], product: Callable[[str], Product | None], limit: int = 12) -> list[Interest]:
     """Named interests, strongest short-term first; topics are the narrowest categories that the feed gives."""
     short: dict[str, float] = defaultdict(float)
@@ -86,7 +95,7 @@ def interests(history: Sequence[Event], product: Callable[[str], Product | None]
         known = product(touched.product_id)
         if known is None or not known.categories:
             continue
-        topic = known.categories[-1]
+        topic = topic_of(known)
         short[topic] += touched.short
         long[topic] += touched.long
         evidence[topic].insert(0, touched.last.id)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from retrieval.fusion import Fused, fuse
-from retrieval.interests import Touched, interests, touched_products
+from retrieval.interests import Touched, interests, topic_of, touched_products
 from retrieval.live import Indexes, LiveIndex
 from retrieval.search import Searcher, SearchQuery
 from tasteline.errors import NotFound
@@ -178,7 +178,7 @@ class Recommender:
                 rows, scores, led_there = source.propose(person.need, DEPTH, mask)
                 lists.append((source.name, weight, rows, scores))
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
-        varied = _varied(indexes, fuse(lists), VARIETY[wanted])
+        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), VARIETY[wanted])
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
@@ -242,20 +242,26 @@ def _same_kind(indexes: Indexes, anchors: Rows) -> Mask:
     return indexes.catalogue.mask(Filters(categories=tuple(kinds)), indexes.lexical.containing)
 
 
-def _varied(indexes: Indexes, fused: Iterable[Fused], variety: float) -> list[Fused]:
-    """Greedy: the next is the best after each category has paid for those of it already chosen."""
-    waiting: dict[str, list[Fused]] = {}
+def _kinds(indexes: Indexes, candidate: Fused, because: Mapping[str, Mapping[int, int]]) -> tuple[str, str]:
+    """What a candidate repeats: its narrowest category, and the product that led to it."""
+    categories = indexes.catalogue.product(candidate.row).categories
+    return (categories[-1] if categories else "", f"row {because[candidate.leader].get(candidate.row, -1)}")
+
+
+def _varied(fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, str]], variety: float) -> list[Fused]:
+    """Greedy: the next is the best after each kind has paid for those of it already chosen."""
+    waiting: dict[tuple[str, str], list[Fused]] = {}
     for candidate in fused:
-        categories = indexes.catalogue.product(candidate.row).categories
-        waiting.setdefault(categories[-1] if categories else "", []).append(candidate)
+        waiting.setdefault(kinds_of(candidate), []).append(candidate)
     taken: Counter[str] = Counter()
     order: list[Fused] = []
     while waiting:
-        kind = min(waiting, key=lambda k: (-waiting[k][0].score * variety ** taken[k], waiting[k][0].row))
-        order.append(waiting[kind].pop(0))
-        taken[kind] += 1
-        if not waiting[kind]:
-            del waiting[kind]
+        price = {kinds: variety ** sum(taken[kind] for kind in kinds) for kinds in waiting}
+        best = min(waiting, key=lambda kinds: (-waiting[kinds][0].score * price[kinds], waiting[kinds][0].row))
+        order.append(waiting[best].pop(0))
+        taken.update(best)
+        if not waiting[best]:
+            del waiting[best]
     return order
 
 
@@ -282,7 +288,7 @@ def _reason(
     if leader == "habit":
         return Reason("history", "You chose this before", (person.last[product.id].id,))
     if leader in ("popular", "new"):
-        where = f" in {product.categories[-1]}" if product.categories else ""
+        where = f" in {topic_of(product)}" if product.categories else ""
         kind: ReasonKind = "popular" if leader == "popular" else "new"
         return Reason(kind, f"{'Popular' if leader == 'popular' else 'New'}{where}", (product.id,))
     source = indexes.catalogue.product(because[leader][candidate.row])

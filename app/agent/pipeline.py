@@ -33,6 +33,8 @@ SHOWN = 4
 """Products in one chat answer: what a person can hold in mind and point at."""
 WORDING_SECONDS = 1.5
 """A shopper waits no longer for eloquence."""
+REST_SECONDS = 30.0
+"""After a late or broken wording: an engine in trouble is not waited for again and again."""
 WORDING_TOKENS = 48
 WORDED = {"found", "refined", "recommended", "similar", "complement"}
 """Kinds of answer whose opening a model may word; the others are facts alone."""
@@ -87,6 +89,7 @@ class Assistant:
         self._metrics = metrics
         self._settings = settings
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="assistant")
+        self._silent_until = 0.0
 
     async def answer(self, turn: ChatTurn) -> Answer:
         """Everything but the words. A stage that fails or is late leaves its name in `degraded`."""
@@ -166,7 +169,9 @@ class Assistant:
     async def _opening(self, answer: Answer) -> str:
         """A sentence or two by the language model, where there is one in time and every claim in it is true."""
         model = self._language_model
-        if model is None or not model.ready or answer.facts.kind not in WORDED or not answer.facts.products:
+        if answer.facts.kind not in WORDED or not answer.facts.products:
+            return ""
+        if model is None or not model.ready or time.monotonic() < self._silent_until:
             return ""
         written = []
         try:
@@ -177,6 +182,7 @@ class Assistant:
             self._metrics.wording.labels("failed").inc()
             log.info("wording_failed", error=type(error).__name__)
             answer.degraded.append("wording")
+            self._silent_until = time.monotonic() + REST_SECONDS
             return ""
         checked = check("".join(written), answer.facts)
         self._metrics.wording.labels(checked.verdict).inc()

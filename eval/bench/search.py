@@ -61,13 +61,9 @@ def run(products: Sequence[Product], home: Path, seconds: float = 4.0, repeats: 
     with _tasteline(settings) as ours, _plain_service(settings, home / "plain") as theirs:
         ours.requests = [post_json("/v1/search", {"query": query, "limit": LIMIT}) for query in queries]
         theirs.requests = [get(f"/search?q={quote(query)}&limit={LIMIT}") for query in queries]
-        contenders = [theirs, ours]
-        for contender in contenders:
-            contender.warm_up()
-        for _ in range(repeats):
-            for contender in contenders:
-                contender.turn(seconds)
-            contenders.reverse()  # neither always goes first
+        # All turns alone come first: a crowd leaves the plain service with a thread pool that slows it for good.
+        _take_turns([theirs, ours], 1, seconds, repeats)
+        _take_turns([theirs, ours], CLIENTS, seconds, repeats)
         return {"bench": "search", "ratios": _ratios(ours, theirs), "raw": _raw(products, queries, ours, theirs)}
 
 
@@ -92,12 +88,13 @@ class Contender:
     """CPU time of the server for each request of a turn with many clients."""
     _sent: int = 0
 
-    def warm_up(self) -> None:
-        for clients in (1, CLIENTS):
-            self._load(clients, WARM_UP_SECONDS)
+    def warm_up(self, clients: int) -> None:
+        self._load(clients, WARM_UP_SECONDS)
 
-    def turn(self, seconds: float) -> None:
+    def alone_for(self, seconds: float) -> None:
         self.alone.append(self._load(1, seconds))
+
+    def crowded_for(self, seconds: float) -> None:
         before = _cpu_seconds(self.process)
         crowd = self._load(CLIENTS, seconds)
         self.cpu_ms.append(1000 * (_cpu_seconds(self.process) - before) / crowd.requests)
@@ -122,6 +119,18 @@ class Contender:
             "mean_answer_bytes": round(median(each.mean_bytes for each in self.crowd)),
             "memory_mb": round(self.process.memory_info().rss / 2**20),
         }
+
+
+def _take_turns(contenders: Sequence[Contender], clients: int, seconds: float, repeats: int) -> None:
+    """Warm both up, then load one after the other, the one that went last going first in the next turn."""
+    for contender in contenders:
+        contender.warm_up(clients)
+    for turn in range(repeats):
+        for contender in contenders if turn % 2 == 0 else reversed(contenders):
+            if clients == 1:
+                contender.alone_for(seconds)
+            else:
+                contender.crowded_for(seconds)
 
 
 def _ratios(ours: Contender, theirs: Contender) -> dict[str, float]:

@@ -1,0 +1,205 @@
+"""The documents say what is so: their examples run, links resolve, settings are complete, numbers are the measured ones.
+
+A fenced block is run when a comment stands above it: `file: NAME` writes it, `run` runs it in the document's folder,
+`output` is what the block before must have printed, `served` runs beside the demo shop (`served: problem` where the
+service is meant to refuse). All of them with the hashing embedder and templates, so that a run takes seconds.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import typer.main
+
+from eval.results import RESULTS_FOLDER, stale_tables
+from tasteline.cli import app as command_line
+from tasteline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+RUNNABLE = ("README.md", "docs/api.md", "docs/feeds.md")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+TOUR = ("tasteline/types.py", "tasteline/ports.py", "app/agent/pipeline.py", "app/bootstrap.py")
+PUBLISHED = "http://127.0.0.1:8080"
+NOT_MEASURED = "Not measured yet."
+
+_BLOCK = re.compile(
+    r"<!-- (?P<kind>file|run|served|output)(?:: (?P<argument>[^\n]+))? -->\n```(?P<language>\w+)\n(?P<text>.*?)```\n",
+    re.DOTALL,
+)
+_FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<target>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_SOURCE = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|md|toml|jinja|html|js|css)")
+_MARKED = re.compile(r"<!-- result:([\w.-]+) -->\n(.*?)\n<!-- /result -->", re.DOTALL)
+_SETTING = re.compile(r"^\| `TASTELINE_(\w+)` \| (?:`([^`]*)`)? ?\|", re.MULTILINE)
+_COMMAND = re.compile(r"(?<![\w./-])tasteline ((?:[a-z-]+ ?)+)")
+
+
+@dataclass(frozen=True)
+class Step:
+    kind: str
+    argument: str
+    language: str
+    text: str
+
+
+def steps_of(document: str) -> list[Step]:
+    found = _BLOCK.finditer((ROOT / document).read_text())
+    return [Step(m["kind"], m["argument"] or "", m["language"], m["text"]) for m in found]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TASTELINE_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return kept | {"PATH": path, "TASTELINE_EMBEDDER": "hashing", "TASTELINE_LANGUAGE_MODEL": "none"} | more
+
+
+def run(step: Step, folder: Path) -> str:
+    command = [sys.executable, "-c"] if step.language == "python" else ["bash", "-euo", "pipefail", "-c"]
+    done = subprocess.run(
+        [*command, step.text], cwd=folder, env=environment(), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, f"{step.text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("document", RUNNABLE)
+def test_examples_run_as_written(document: str, tmp_path: Path) -> None:
+    printed = ""
+    for step in steps_of(document):
+        if step.kind == "file":
+            (tmp_path / step.argument).write_text(step.text)
+        elif step.kind == "run":
+            printed = run(step, tmp_path)
+            assert printed
+        elif step.kind == "output":
+            assert printed == step.text
+
+
+@dataclass(frozen=True)
+class Demo:
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """`tasteline demo`, as a reader of the README has it running."""
+    folder = tmp_path_factory.mktemp("demo")
+    log = folder / "demo.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tasteline.cli", "demo", "--no-browser", "--port", "0"],
+            cwd=folder,
+            env=environment(TASTELINE_HOME="var"),
+            stderr=stderr,
+        )
+    try:
+        yield Demo(_ready_url(log, process), folder)
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def _ready_url(log: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        if opened := re.search(r"opens at (\S+)/\n", log.read_text()):
+            try:
+                httpx.get(f"{opened[1]}/health/ready", timeout=60).raise_for_status()
+            except httpx.TransportError:
+                pass
+            else:
+                return opened[1]
+        time.sleep(0.1)
+    pytest.fail(f"the demo did not start: {log.read_text()}")
+
+
+@pytest.mark.parametrize("document", RUNNABLE)
+def test_examples_beside_the_demo_shop(document: str, demo: Demo) -> None:
+    for step in steps_of(document):
+        if step.kind != "served":
+            continue
+        here = Step(step.kind, step.argument, step.language, step.text.replace(PUBLISHED, demo.url))
+        printed = run(here, demo.folder)
+        assert printed
+        assert ("urn:tasteline:" in printed) == (step.argument == "problem"), printed
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_file_names_resolve(document: Path) -> None:
+    text = _FENCED.sub("", document.read_text())
+    for link in _LINK.finditer(text):
+        target = (document.parent / link["target"]).resolve() if link["target"] else document
+        assert target.exists(), f"{document.name} links to {link['target']}"
+        if link["anchor"]:
+            assert link["anchor"] in anchors_of(target), f"{target.name} has no heading #{link['anchor']}"
+    for source in (name for code in _CODE.findall(text) for name in _SOURCE.findall(code)):
+        assert (ROOT / source).exists(), f"{document.name} names {source}"
+
+
+def anchors_of(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_exist(document: Path) -> None:
+    text = document.read_text()
+    for words in (said for code in [*_FENCED.findall(text), *_CODE.findall(text)] for said in _COMMAND.findall(code)):
+        assert is_command(words.split()), f"{document.name}: tasteline {words}"
+
+
+def is_command(words: Sequence[str]) -> bool:
+    group = typer.main.get_command(command_line)
+    for word in words:
+        commands = getattr(group, "commands", None)
+        if commands is None:
+            return True  # the rest are arguments
+        if word not in commands:
+            return False
+        group = commands[word]
+    return True
+
+
+def test_commands_that_do_not_exist_are_found() -> None:
+    assert is_command(["import", "feed"])
+    assert not is_command(["imprt", "feed"])
+
+
+def test_the_settings_table_is_complete() -> None:
+    documented = {name.lower(): default for name, default in _SETTING.findall(README.read_text())}
+    defaults = {name: str(field.default or "") for name, field in Settings.model_fields.items()}
+    assert documented == defaults
+
+
+def test_the_reading_tour_exists() -> None:
+    named = re.findall(r"^\d\. \[([^\]]+)\]", README.read_text(), re.MULTILINE)
+    assert tuple(named) == TOUR
+    assert all((ROOT / name).is_file() for name in TOUR)
+
+
+@pytest.mark.xfail(strict=True, reason="the four files have grown beyond one sitting; to be brought back under 500 lines")
+def test_the_reading_tour_is_short() -> None:
+    assert sum(len((ROOT / name).read_text().splitlines()) for name in TOUR) < 500
+
+
+def test_numbers_are_the_measured_ones() -> None:
+    """Where a result file exists its table must stand in the README; where none does, nothing may be claimed."""
+    text, results = README.read_text(), ROOT / RESULTS_FOLDER
+    marked = dict(_MARKED.findall(text))
+    assert marked
+    for name, table in marked.items():
+        if not (results / f"{name}.json").is_file():
+            assert table == NOT_MEASURED, f"{name} has no file in {RESULTS_FOLDER}"
+        else:
+            block = f"<!-- result:{name} -->\n{table}\n<!-- /result -->"
+            assert not stale_tables(block, results), f"{name} has a newer result: render the README's tables again"
