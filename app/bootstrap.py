@@ -20,7 +20,14 @@ from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Indexes, LiveIndex, Progress
-from retrieval.models.sources import CooccurrenceSource, HabitSource, LikenessSource, NewSource, PopularSource
+from retrieval.models.sources import (
+    CooccurrenceSource,
+    HabitSource,
+    LikenessSource,
+    NewSource,
+    PopularSource,
+    RatedSource,
+)
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.snapshot import load_snapshot, save_snapshot
@@ -228,6 +235,7 @@ def _recommender(
         CooccurrenceSource(behaviour, indexes),
         LikenessSource(indexes),
         PopularSource(behaviour, indexes),
+        RatedSource(indexes),
         HabitSource(),
         NewSource(behaviour, indexes),
     ]

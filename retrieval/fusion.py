@@ -13,6 +13,8 @@ import numpy as np
 
 from tasteline.types import Rows, Scores
 
+ABSENT = -1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -28,22 +30,36 @@ class Fused:
         return min(self.parts, key=lambda name: (-self.parts[name], name))
 
 
-def fuse(lists: Sequence[tuple[str, float, Rows, Scores]]) -> list[Fused]:
+def fuse(lists: Sequence[tuple[str, float, Rows, Scores]], limit: int | None = None) -> list[Fused]:
     """(name, weight, rows, scores ≥ 0) lists into one ranking, best first, ties by row. Weight 0 leaves a list out.
+
+    No row may stand twice in one list. With `limit` only so many are made, which is most of the time of a short answer.
 
     >>> import numpy as np
     >>> rows, scores = np.array([7, 8]), np.array([4.0, 2.0], dtype=np.float32)
     >>> [(f.row, f.score) for f in fuse([("words", 0.5, rows, scores), ("meaning", 0.5, rows[::-1], scores)])]
     [(7, 0.75), (8, 0.75)]
     """
-    parts: dict[int, dict[str, float]] = {}
-    for name, weight, rows, scores in lists:
-        if weight <= 0 or not len(rows):
-            continue
-        best = float(scores.max())
-        scaled = scores * (weight / best) if best > 0 else np.zeros(len(rows), dtype=np.float32)
-        for row, part in zip(rows.tolist(), scaled.tolist(), strict=True):
-            parts.setdefault(row, {})[name] = part
-    fused = [Fused(row, sum(of_row.values()), of_row) for row, of_row in parts.items()]
-    fused.sort(key=lambda candidate: (-candidate.score, candidate.row))
-    return fused
+    used = [(name, rows, _scaled(scores, weight)) for name, weight, rows, scores in lists if weight > 0 and len(rows)]
+    if not used:
+        return []
+    candidates, places = np.unique(np.concatenate([rows for _, rows, _ in used]), return_inverse=True)
+    parts = np.full((len(used), len(candidates)), ABSENT)
+    start = 0
+    for line, (_, rows, scaled) in enumerate(used):
+        parts[line, places[start : start + len(rows)]] = scaled
+        start += len(rows)
+    totals = np.maximum(parts, 0.0).sum(axis=0)
+    order = np.lexsort((candidates, -totals))[:limit]
+    names = [name for name, _, _ in used]
+    return [
+        Fused(row, total, {name: part for name, part in zip(names, of_row, strict=True) if part != ABSENT})
+        for row, total, of_row in zip(
+            candidates[order].tolist(), totals[order].tolist(), parts[:, order].T.tolist(), strict=True
+        )
+    ]
+
+
+def _scaled(scores: Scores, weight: float) -> Scores:
+    best = float(scores.max())
+    return scores * np.float32(weight / best) if best > 0 else np.zeros_like(scores)

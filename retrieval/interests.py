@@ -52,13 +52,15 @@ def touched_products(history: Sequence[Event]) -> list[Touched]:
     taken_back: dict[str, int] = defaultdict(int)
     events = [event for event in history if event.product_id]
     newest = max((event.time for event in events if event.time), default=None)
-    for steps_ago, event in enumerate(reversed(events)):
+    steps_ago = -1
+    for event in reversed(events):
         product_id = event.product_id or ""
         if event.type in TAKEN_BACK:
             taken_back[product_id] += 1
         weight = ATTENTION.get(event.type, 0.0)
         if weight == 0.0:
-            continue
+            continue  # being shown a list is no step: a page of impressions must not age what was clicked
+        steps_ago += 1
         if event.type in COMMITTED and taken_back[product_id]:
             taken_back[product_id] -= 1
             weight = ATTENTION[EventType.VIEW_ITEM]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from zlib import crc32
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class Indexes:
     vectors: VectorIndex
     lexical: LexicalIndex
     revision: int = 0
+
+
+def fingerprint(product: Product) -> int:
+    """Tells two versions of a product apart: 32 bits of all its fields, the same in every process."""
+    return crc32(repr(product).encode("utf-8", "surrogatepass"))
 
 
 class LiveIndex:
@@ -75,15 +81,20 @@ class LiveIndex:
     def behind(self) -> bool:
         return self._store.revision() != self._indexes.revision
 
-    def restore(self, ids: Sequence[str], vectors: VectorIndex, revision: int) -> bool:
-        """Start from a snapshot: row r was product `ids[r]` at `revision`. False when it is not of this store."""
+    def restore(self, known: Sequence[tuple[str, int]], vectors: VectorIndex, revision: int) -> bool:
+        """Start from a snapshot: row r was the product of id and fingerprint `known[r]` at `revision`.
+
+        False when it is not of this store: another one may well use the same ids.
+        """
         unchanged: dict[str, Product] = {}
         for change in self._store.changes(0):
             if change.revision <= revision and change.product is not None:
                 unchanged[change.product_id] = change.product
-        if unchanged.keys() - set(ids) or self._store.revision() < revision:
+        fingerprints = dict(known)
+        foreign = any(fingerprints.get(key) != fingerprint(product) for key, product in unchanged.items())
+        if foreign or self._store.revision() < revision:
             return False
-        products = [unchanged.get(product_id) for product_id in ids]
+        products = [unchanged.get(product_id) for product_id, _ in known]
         catalogue, lexical = Catalogue(), self._new_lexical()
         catalogue.add(products)
         lexical.add(products)
@@ -112,10 +123,13 @@ class LiveIndex:
         with self._reading:
             indexes = self._indexes
             indexes.catalogue.remove(gone)
-            if products:
-                indexes.vectors.add(vectors)
-                indexes.lexical.add(products)
-                indexes.catalogue.add(products)
+            try:
+                if products:
+                    indexes.vectors.add(vectors)
+                    indexes.lexical.add(products)
+                    indexes.catalogue.add(products)
+            finally:
+                _level(indexes, self._embedder.dimension)
             indexes.revision = batch[-1].revision
 
     def _compact_if_worth_it(self) -> None:
@@ -131,3 +145,14 @@ class LiveIndex:
         fresh.vectors.add(old.vectors.vectors(rows))
         with self._reading:
             self._indexes = fresh
+
+
+def _level(indexes: Indexes, dimension: int) -> None:
+    """After an engine failed half-way: dead rows where one is behind, so that the next row is the same in all three."""
+    rows = max(len(indexes.catalogue), len(indexes.vectors), len(indexes.lexical))
+    if missing := rows - len(indexes.vectors):
+        indexes.vectors.add(np.zeros((missing, dimension), dtype=np.float32))
+    if missing := rows - len(indexes.lexical):
+        indexes.lexical.add([None] * missing)
+    if missing := rows - len(indexes.catalogue):
+        indexes.catalogue.add([None] * missing)

@@ -37,10 +37,10 @@ from tasteline.types import (
 Context = Literal["home", "product", "similar", "cart", "welcome"]
 DEPTH = 200
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "habit": 1.0, "new": 0.05},
+    "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "rated": 0.01, "habit": 1.0, "new": 0.05},
     "similar": {"likeness": 1.0, "cooccurrence": 0.3},
-    "complement": {"cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05},
-    "welcome": {"popular": 1.0, "new": 0.4},
+    "complement": {"cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
+    "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
 """Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
 VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8}
@@ -121,9 +121,10 @@ class Recommender:
             person = _person(indexes, history, _anchors(indexes, query))
             mask = indexes.catalogue.mask(query.filters, indexes.lexical.containing)
             total = int(mask.sum())
-            self._leave_out(indexes, mask, person, query)
+            mask[person.need.anchor] = False
             if found is not None:
                 mask &= _mask_of(indexes, found)
+            mask = self._fresh(indexes, mask, person, query)
             parts = [self._ranked(indexes, person, mask, wanted) for wanted in _wanted(query, person)]
             items = _interleave(parts, query.limit)
         if found is None:
@@ -155,15 +156,17 @@ class Recommender:
         stored = self._events.history(query.user_id, query.session_id) if known else []
         return stored + list(query.session)
 
-    def _leave_out(self, indexes: Indexes, mask: Mask, person: Person, query: RecommendationQuery) -> None:
-        catalogue = indexes.catalogue
-        mask[person.need.anchor] = False
+    def _fresh(self, indexes: Indexes, mask: Mask, person: Person, query: RecommendationQuery) -> Mask:
+        """Without what the person has seen, where that is asked for; else without what they would not want again."""
+        rows, fresh = indexes.catalogue.rows, mask.copy()
         if query.exclude_seen:
-            mask[catalogue.rows(event.product_id for event in person.history if event.product_id)] = False
+            fresh[rows(event.product_id for event in person.history if event.product_id)] = False
         elif self._repeat_share() < BUY_AGAIN:
-            mask[catalogue.rows(touched.product_id for touched in person.touched[-JUST_TOUCHED:])] = False
-            bought = (e.product_id for e in person.history if e.product_id and e.type is EventType.PURCHASE)
-            mask[catalogue.rows(bought)] = False
+            fresh[rows(touched.product_id for touched in person.touched[-JUST_TOUCHED:])] = False
+            fresh[rows(e.product_id for e in person.history if e.product_id and e.type is EventType.PURCHASE)] = False
+            # Only a wish of ours: within narrow limits the same things again are better than nothing.
+            return fresh if fresh.any() else mask
+        return fresh
 
     def _ranked(self, indexes: Indexes, person: Person, mask: Mask, wanted: str) -> list[RankedProduct]:
         if wanted == "complement":
@@ -287,6 +290,8 @@ def _reason(
     product = indexes.catalogue.product(candidate.row)
     if leader == "habit":
         return Reason("history", "You chose this before", (person.last[product.id].id,))
+    if leader == "rated":
+        return Reason("popular", f"Rated {product.rating:.1f} of 5 stars", (product.id,))
     if leader in ("popular", "new"):
         where = f" in {topic_of(product)}" if product.categories else ""
         kind: ReasonKind = "popular" if leader == "popular" else "new"

@@ -131,14 +131,17 @@ class Searcher:
         self, indexes: Indexes, query: SearchQuery, understood: Understood, mask: Mask | None, near: Near
     ) -> Ranking:
         passing = indexes.catalogue.size if mask is None else int(mask.sum())
-        fused = self._fused(indexes, understood, mask, near) if passing else []
+        # Only as many as are shown, where nothing but the score decides.
+        limit = query.limit if understood.sort == "relevance" else None
+        fused = self._fused(indexes, understood, mask, near, limit) if passing else []
         if fused and query.floor and understood.query:
             fused = [candidate for candidate in fused if candidate.score >= query.floor * fused[0].score]
+        sought = _sought(understood)
         items = tuple(
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
                 candidate.score,
-                match_reasons(indexes, candidate, understood),
+                match_reasons(indexes, candidate, understood, sought),
             )
             for candidate in self._sorted(indexes, fused, understood)[: query.limit]
         )
@@ -153,12 +156,17 @@ class Searcher:
         carrying = indexes.lexical.containing(understood.query)
         return len(carrying) if mask is None else int(mask[carrying].sum())
 
-    def _fused(self, indexes: Indexes, understood: Understood, mask: Mask | None, near: Near) -> list[Fused]:
+    def _fused(
+        self, indexes: Indexes, understood: Understood, mask: Mask | None, near: Near, limit: int | None
+    ) -> list[Fused]:
         if not understood.query:
             return self._by_popularity(indexes, mask)
         words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
         vector, rows, cosines = near
-        close = (cosines > MEANING_FLOOR) & ~np.isin(rows, words)
+        by_words = np.zeros(len(indexes.catalogue), dtype=np.bool_)
+        by_words[words] = True
+        # The padding row -1 reads the last flag, but its cosine is far below the floor.
+        close = (cosines > MEANING_FLOOR) & ~by_words[rows]
         # A product found by its words has a meaning too: counting that as nothing cost 7 points of recall@100.
         rows = np.concatenate([words, rows[close]])
         meaning = np.concatenate([indexes.vectors.vectors(words) @ vector, cosines[close]])
@@ -166,7 +174,8 @@ class Searcher:
             [
                 ("words", WORDS_WEIGHT, words, word_scores),
                 ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(meaning, 0.0)),
-            ]
+            ],
+            limit,
         )
 
     def _by_popularity(self, indexes: Indexes, mask: Mask | None) -> list[Fused]:
@@ -204,15 +213,22 @@ class Searcher:
         return tuple(sorted(found, key=lambda relaxation: -relaxation.would_match))
 
 
-def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood) -> tuple[Reason, ...]:
+Sought = Sequence[tuple[str, str]]
+"""Words of a request that are worth naming, each with its stem."""
+
+
+def _sought(understood: Understood) -> Sought:
+    words = dict.fromkeys(WORD.findall(understood.query.casefold()))
+    return [(word, _stem(word)) for word in words if len(word) > 2 and word not in STOP_WORDS]
+
+
+def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood, sought: Sought) -> tuple[Reason, ...]:
     """Which words of the request the product carries, and which limits it keeps."""
     product = indexes.catalogue.product(candidate.row)
     reasons = []
-    wanted = list(dict.fromkeys(WORD.findall(understood.query.casefold())))
-    text = f"{product.title} {product.brand or ''} {' '.join(product.categories)} {product.description}"
-    text += " ".join(value for values in product.attributes.values() for value in values)
-    carried = {_stem(word) for word in WORD.findall(text.casefold())}
-    hits = [word for word in wanted if _stem(word) in carried and len(word) > 2 and word not in STOP_WORDS]
+    values = (value for values in product.attributes.values() for value in values)
+    text = " ".join((product.title, product.brand or "", *product.categories, product.description, *values)).casefold()
+    hits = [word for word, stem in sought if _carries(text, stem)]
     if hits:
         quoted = ", ".join(f"“{word}”" for word in hits[:4])
         reasons.append(Reason("match", f"Matches {quoted}", (product.id,)))
@@ -235,3 +251,24 @@ def _new_words(refinement: Understood) -> str:
 def _stem(word: str) -> str:
     """Enough to see "jackets" in "jacket"; the index has its own, proper stemmer."""
     return word.removesuffix("s") if len(word) > 3 else word
+
+
+def _carries(text: str, stem: str) -> bool:
+    """Is `stem`, with or without an "s", a whole word of `text`? Faster than taking a long text apart into words.
+
+    >>> _carries("two rain jackets", "jacket"), _carries("a jacketed cable", "jacket")
+    (True, False)
+    """
+    start = text.find(stem)
+    while start >= 0:
+        end = start + len(stem)
+        after = end + text.startswith("s", end)
+        if not _in_word(text[start - 1 : start]) and not _in_word(text[after : after + 1]):
+            return True
+        start = text.find(stem, end)
+    return False
+
+
+def _in_word(character: str) -> bool:
+    """As `\\w` has it; no for the empty string beyond either end."""
+    return character.isalnum() or character == "_"

@@ -1,7 +1,7 @@
 """A vector index on disk with a manifest that says what it holds, swapped in atomically.
 
     home/index/current            name of the live snapshot, replaced in one step
-    home/index/r42-1a2b3c/        manifest.json, ids.json, the vector index's own file
+    home/index/r42-1a2b3c/        manifest.json, rows.json, the vector index's own file
 
 A snapshot of another model, dimension or store, or a damaged one, is refused with the command that mends it.
 """
@@ -13,18 +13,21 @@ import json
 import os
 import secrets
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from retrieval.live import LiveIndex
+from retrieval.live import LiveIndex, fingerprint
 from tasteline.errors import SnapshotMismatch
 from tasteline.ports import Embedder, VectorIndex
 
-FORMAT = 1
+FORMAT = 2
 METRIC = "inner_product"
 KEPT = 2
 """Snapshots on disk: the live one and the one before."""
+WRITING = ".tmp"
+ABANDONED_SECONDS = 3_600.0
 REMEDY = "tasteline index"
 
 
@@ -47,19 +50,20 @@ def save_snapshot(live: LiveIndex, embedder: Embedder, home: Path) -> Manifest:
     with live.read() as indexes:
         revision = indexes.revision
         folder = root / f"r{revision}-{secrets.token_hex(3)}"
-        writing = folder.with_suffix(".tmp")
+        writing = folder.with_suffix(WRITING)
         writing.mkdir(parents=True)
         catalogue = indexes.catalogue
         alive = catalogue.alive
-        ids = [catalogue.product(row).id if alive[row] else "" for row in range(len(catalogue))]
+        products = [catalogue.product(row) if alive[row] else None for row in range(len(catalogue))]
         indexes.vectors.save(writing)
-    (writing / "ids.json").write_text(json.dumps(ids))
+    rows = [(product.id, fingerprint(product)) if product else ("", 0) for product in products]
+    (writing / "rows.json").write_text(json.dumps(rows))
     manifest = Manifest(
         format=FORMAT,
         embedder=embedder.name,
         dimension=embedder.dimension,
         metric=METRIC,
-        count=len(ids),
+        count=len(rows),
         revision=revision,
         checksum=_checksum(writing),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -80,11 +84,15 @@ def load_snapshot(live: LiveIndex, vectors: VectorIndex, embedder: Embedder, hom
     folder = root / current.read_text().strip()
     manifest = _manifest(folder)
     _check(manifest, folder, embedder)
-    ids: list[str] = json.loads((folder / "ids.json").read_text())
-    vectors.load(folder)
-    if len(vectors) != manifest.count or len(ids) != manifest.count:
+    rows: list[tuple[str, int]] = [(key, digest) for key, digest in json.loads((folder / "rows.json").read_text())]
+    try:
+        vectors.load(folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"The index in {folder} was not written by the vector index that is configured ({error})."
+        raise SnapshotMismatch(" ".join(message.split()), remedy=REMEDY) from error
+    if len(vectors) != manifest.count or len(rows) != manifest.count:
         raise SnapshotMismatch(f"The index in {folder} holds {len(vectors)} of {manifest.count} rows.", remedy=REMEDY)
-    if not live.restore(ids, vectors, manifest.revision):
+    if not live.restore(rows, vectors, manifest.revision):
         raise SnapshotMismatch(f"The index in {folder} is not of this database.", remedy=REMEDY)
     return manifest
 
@@ -126,5 +134,8 @@ def _replace_text(path: Path, text: str) -> None:
 
 def _prune(root: Path, live_name: str) -> None:
     folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
-    for folder in [f for f in folders if f.name != live_name][KEPT - 1 :]:
+    whole = [folder for folder in folders if folder.suffix != WRITING and folder.name != live_name]
+    # A young one may be another process at work; an old one was cut off.
+    cut_off = [f for f in folders if f.suffix == WRITING and time.time() - f.stat().st_mtime > ABANDONED_SECONDS]
+    for folder in (*whole[KEPT - 1 :], *cut_off):
         shutil.rmtree(folder, ignore_errors=True)

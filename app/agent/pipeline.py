@@ -24,7 +24,7 @@ from prompts.wording import render_wording_messages
 from retrieval.live import LiveIndex
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
-from tasteline.errors import TastelineError, TransientError
+from tasteline.errors import TastelineError
 from tasteline.ports import ConversationStore, LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import Interest, Ranking, Turn
@@ -102,7 +102,7 @@ class Assistant:
             try:
                 done = asyncio.get_running_loop().run_in_executor(self._workers, work)
                 return await asyncio.wait_for(done, deadline - time.monotonic())
-            except (TransientError, TimeoutError) as error:
+            except (TastelineError, TimeoutError) as error:
                 log.warning("stage_skipped", stage=name, error=type(error).__name__)
                 degraded.append(name)
                 return otherwise
@@ -195,7 +195,13 @@ class Assistant:
         state = answer.situation.after(shown).to_json()
         turns = [Turn("user", turn.text), Turn("assistant", text, shown, state)]
         keep = self._conversations.append_turns
-        await asyncio.get_running_loop().run_in_executor(self._workers, keep, turn.conversation_id, turn.user_id, turns)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._workers, keep, turn.conversation_id, turn.user_id, turns)
+        except TastelineError as error:
+            # The answer has been given already; only the next "it" will not be understood.
+            log.warning("conversation_not_kept", error=type(error).__name__)
+            answer.degraded.append("remember")
 
 
 def _pieces(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.agent.dialogue import DialogueState, Intent, Move, read_move
+from app.agent.phrases_en import PRICED
 from prompts.facts import Facet, ReplyFacts, ReplyKind
 from prompts.money import price_text
 from retrieval.catalogue import Catalogue
@@ -38,6 +39,8 @@ KINDS: Mapping[Intent, ReplyKind] = {
     "off_topic": "off_topic",
 }
 SEARCHES: frozenset[Intent] = frozenset({"find", "refine", "more"})
+POINTING: frozenset[Intent] = frozenset({"details", "compare", "similar", "complement"})
+"""Moves that need a product to be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def read(text: str, ignore: Sequence[str], turns: Sequence[Turn], catalogue: Cat
     state = DialogueState.from_json(answers[-1].state) if answers else DialogueState()
     titles = {product_id: product.title for product_id, product in _products(state.shown, catalogue).items()}
     move = read_move(text, state, titles)
+    move = replace(move, references=tuple(_products(move.references, catalogue)))
     return _moved(state, move, ignore, len(answers), catalogue)
 
 
@@ -78,18 +82,27 @@ def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, c
         return Situation(state.starting(move.text, ignore), move, turn)
     if move.intent == "recommend":
         return Situation(replace(state, mode="recommend", fragments=(), seen=()), move, turn)
+    if move.intent == "similar" and move.references:
+        return Situation(replace(state, mode="similar", anchor=move.references[0], seen=()), move, turn)
     if move.intent == "refine":
-        state = replace(state, ignore=tuple(dict.fromkeys((*state.ignore, *ignore, *move.takes_back))))
-        if move.takes_back:
-            if "price" in move.takes_back:
-                state = replace(state, price_min=None, price_max=None)
-            return Situation(replace(state, seen=()), move, turn, _limit(state, catalogue))
+        state = _refined(state, move, ignore)
         if move.cheaper or move.dearer:
             return _repriced(state, move, turn, catalogue)
-        return Situation(
-            replace(state, fragments=(*state.fragments, move.text), seen=()), move, turn, _limit(state, catalogue)
-        )
     return Situation(state, move, turn, _limit(state, catalogue))
+
+
+def _refined(state: DialogueState, move: Move, ignore: Sequence[str]) -> DialogueState:
+    """The request with what was added to it and without what was taken back."""
+    ignored = dict.fromkeys((*state.ignore, *ignore, *move.takes_back))
+    state = replace(state, ignore=tuple(ignored), seen=(), mode="search")
+    if move.further:
+        state = replace(state, fragments=(*state.fragments, move.further))
+    if "price" in move.takes_back:
+        return replace(state, price_min=None, price_max=None)
+    if PRICED.search(move.further.casefold()):
+        kept = tuple(key for key in state.ignore if key != "price")
+        return replace(state, price_min=None, price_max=None, ignore=kept)
+    return state
 
 
 def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue) -> Situation:
@@ -106,7 +119,7 @@ def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue)
     if not state.fragments:
         names = [product.categories[-1] for product in pointed if product.categories]
         state = replace(state, fragments=(names[0],) if names else (), mode="search")
-    return Situation(replace(state, seen=()), move, turn, _limit(state, catalogue))
+    return Situation(state, move, turn, _limit(state, catalogue))
 
 
 def _limit(state: DialogueState, catalogue: Catalogue) -> tuple[Constraint, ...]:
@@ -144,9 +157,12 @@ def wanted(situation: Situation, user_id: str | None, session_id: str | None) ->
         return replace(person, context="similar", product_id=move.references[0])
     if move.intent == "complement" and move.references:
         return replace(person, context="cart", cart=move.references)
-    more = move.intent == "more" and state.mode == "recommend"
-    if move.intent == "recommend" or more:
-        return replace(person, filters=Filters(exclude_ids=frozenset(state.seen if more else ())))
+    more = move.intent == "more"
+    unseen = replace(person, filters=Filters(exclude_ids=frozenset(state.seen if more else ())))
+    if more and state.mode == "similar" and state.anchor:
+        return replace(unseen, context="similar", product_id=state.anchor)
+    if move.intent == "recommend" or (more and state.mode == "recommend"):
+        return unseen
     return None
 
 
@@ -196,7 +212,7 @@ def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]
     move = situation.move
     if "retrieve" in degraded:
         return "degraded"
-    if move.intent in ("details", "compare") and not move.references:
+    if move.intent in POINTING and not move.references:
         return "clarify"
     if move.intent in SEARCHES and ranking is None:
         return "clarify"

@@ -125,8 +125,8 @@ def get(path: str) -> bytes:
 def post_json(path: str, body: object) -> bytes:
     """A POST request with `body` as JSON."""
     content = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-    return head.encode("latin-1") + content
+    fields = f"host: {HOST}\r\ncontent-type: application/json\r\ncontent-length: {len(content)}"
+    return f"POST {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode("latin-1") + content
 
 
 def _main() -> None:

@@ -19,6 +19,10 @@ EXACT_UP_TO = 100_000
 """Rows. A flat scan of 100,000 × 384 takes some 40 ms on one core; a graph of that size pays for its build."""
 GRAPH_KEEPS = 0.5
 """Share of rows that a mask must keep for the graph to be used under it."""
+SCANNED_TOGETHER = 4
+"""Queries from which on one matrix product beats as many FAISS scans: a sixth of the time at 32."""
+SCORES_AT_ONCE = 8_000_000
+"""Bounds the memory of such a product to 32 MB."""
 GRAPH_LINKS, GRAPH_BUILD_BREADTH, GRAPH_SEARCH_BREADTH = 32, 80, 128
 
 
@@ -78,6 +82,8 @@ class FaissVectorIndex:
         return self._subset(queries, k, rows)
 
     def _whole(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Rows, Scores]:
+        if self.is_exact and len(queries) >= SCANNED_TOGETHER:
+            return self._together(queries, k)
         parameters = None
         if not self.is_exact:
             selector = None
@@ -90,6 +96,15 @@ class FaissVectorIndex:
         scores, rows = self._index.search(queries, k, params=parameters)
         scores[rows < 0] = -np.inf
         return rows, scores
+
+    def _together(self, queries: Vectors, k: int) -> tuple[Rows, Scores]:
+        matrix, size = self._matrix(), max(1, SCORES_AT_ONCE // len(self))
+        found = [
+            # In this order of factors BLAS reads the long matrix once, whatever the number of queries.
+            top_k(np.ascontiguousarray((matrix @ queries[start : start + size].T).T), k)
+            for start in range(0, len(queries), size)
+        ]
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
 
     def _subset(self, queries: Vectors, k: int, rows: Rows) -> tuple[Rows, Scores]:
         matrix = self._matrix()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ STRENGTH: dict[EventType, float] = {
 }
 HALF_LIFE_SECONDS = 60 * 86_400.0
 """Of popularity."""
+FIRST_TIME = 1e8
+"""Seconds: time stamps lie above (1973), positions and sequence numbers never get there."""
 
 
 class BehaviourCounts:
@@ -69,7 +72,7 @@ class BehaviourCounts:
             people.append(person_codes.setdefault(person, len(person_codes)))
             products.append(counts._code(event.product_id))
             strengths.append(STRENGTH[event.type])
-            order.append(event.time.timestamp() if event.time else float(event.position or sequence))
+            order.append(_moment(event, sequence))
         counts._count(np.array(people), np.array(products), np.array(strengths), np.array(order))
         return counts
 
@@ -88,9 +91,9 @@ class BehaviourCounts:
         order: NDArray[np.float64],
     ) -> None:
         size = len(self._ids)
-        timed = bool(len(order)) and order.max() > 1e8  # positions never reach this, time stamps always do
-        self._reference = float(order.max()) if timed else 0.0
-        age = (self._reference - order) / HALF_LIFE_SECONDS if timed else np.zeros(len(order))
+        timed = order > FIRST_TIME
+        self._reference = float(order.max()) if timed.any() else 0.0
+        age = np.where(timed, self._reference - order, 0.0) / HALF_LIFE_SECONDS
         self._popularity = np.bincount(products, strengths * 0.5**age, minlength=size).astype(np.float64)
         rank = np.lexsort((np.arange(len(order)), order, people))
         people, products = people[rank], products[rank]
@@ -145,10 +148,11 @@ class BehaviourCounts:
         codes = (self._codes.get(product_id, -1) for product_id in product_ids)
         return np.array([self._popularity[code] if 0 <= code < known else 0.0 for code in codes])
 
-    def most_popular(self) -> list[str]:
-        """Ids, most popular first."""
-        order = np.argsort(-self._popularity[: len(self._ids)], kind="stable")
-        return [self._ids[code] for code in order if self._popularity[code] > 0]
+    def most_popular(self) -> Iterator[str]:
+        """Ids, most popular first; taken one by one, because few are wanted of many."""
+        counted = self._popularity[: len(self._ids)]
+        order = np.argsort(-counted, kind="stable")[: int((counted > 0).sum())]
+        return (self._ids[code] for code in order)
 
     def followers(self, product_id: str) -> dict[str, float]:
         """What people turn to after this product: probabilities, summing to 1 unless there are none."""
@@ -172,7 +176,9 @@ class BehaviourCounts:
         return self._repeats / self._purchases if self._purchases else 0.0
 
     def save(self, path: Path) -> None:
-        """The counts as fitted; what came since is counted again from the store after a load."""
+        """The counts as fitted, before any `update`: what comes since is counted again from the store after a load."""
+        if self._since or self._pairs.shape[0] != len(self._ids):
+            raise ValueError("Only fitted counts are saved: what `update` added would be lost and never counted again.")
         path.parent.mkdir(parents=True, exist_ok=True)
         writing = path.with_suffix(".tmp.npz")
         head = {
@@ -196,17 +202,28 @@ class BehaviourCounts:
     @classmethod
     def load(cls, path: Path) -> BehaviourCounts:
         """Raises OSError, KeyError or ValueError when the file is missing or damaged: fit again."""
-        with np.load(path) as stored:
-            head = json.loads(stored["head"].tobytes())
-            counts = cls()
-            counts._ids = json.loads(stored["ids"].tobytes())
-            size = len(counts._ids)
-            counts._popularity = stored["popularity"]
-            counts._pairs = sparse.csr_matrix((stored["data"], stored["indices"], stored["indptr"]), shape=(size, size))
+        counts = cls()
+        try:
+            with np.load(path) as stored:
+                head = json.loads(stored["head"].tobytes())
+                counts._ids = json.loads(stored["ids"].tobytes())
+                size = len(counts._ids)
+                counts._popularity = stored["popularity"]
+                lines = (stored["data"], stored["indices"], stored["indptr"])
+                counts._pairs = sparse.csr_matrix(lines, shape=(size, size))
+        except (EOFError, BadZipFile) as error:
+            raise ValueError(f"The counts in {path} are damaged: {error}") from error
         counts._codes = {product_id: code for code, product_id in enumerate(counts._ids)}
         counts.sequence, counts.erasures = head["sequence"], head["erasures"]
         counts._reference, counts._purchases, counts._repeats = head["reference"], head["purchases"], head["repeats"]
         return counts
+
+
+def _moment(event: Event, sequence: int) -> float:
+    """What orders a person's events: the time, else the position, else the order of arrival."""
+    if event.time is not None:
+        return event.time.timestamp()
+    return float(sequence if event.position is None else event.position)
 
 
 def _pairs(people: NDArray[np.int64], products: NDArray[np.int64], size: int) -> sparse.csr_matrix:

@@ -103,7 +103,7 @@ class LikenessSource:
 
 
 class PopularSource:
-    """What most people turn to, recent months first; where nothing is counted yet, the best rated."""
+    """What most people turn to, recent months first."""
 
     name = "popular"
 
@@ -115,10 +115,7 @@ class PopularSource:
         catalogue, counts = self._indexes().catalogue, self._counts()
         rows = self._allowed(counts.most_popular(), k, allowed)
         ids = [catalogue.product(row).id for row in rows]
-        scores = dict(zip(rows, counts.popularity(ids).tolist(), strict=True))
-        for row in self._best_rated(k - len(rows), allowed, set(rows)):
-            scores[row] = 0.0
-        return _proposal(scores, {}, k)
+        return _proposal(dict(zip(rows, counts.popularity(ids).tolist(), strict=True)), {}, k)
 
     def _allowed(self, ids: Iterable[str], k: int, allowed: Mask) -> list[int]:
         catalogue, rows = self._indexes().catalogue, []
@@ -130,10 +127,20 @@ class PopularSource:
                     break
         return rows
 
-    def _best_rated(self, k: int, allowed: Mask, taken: set[int]) -> list[int]:
-        ratings = np.where(allowed, np.nan_to_num(self._indexes().catalogue.ratings, nan=0.0), -1.0)
-        order = np.argsort(-ratings, kind="stable")[: k + len(taken)]
-        return [int(row) for row in order if allowed[row] and int(row) not in taken][: max(0, k)]
+
+class RatedSource:
+    """The best rated, for a shop in which nothing is counted yet; what nobody has rated is not proposed."""
+
+    name = "rated"
+
+    def __init__(self, indexes: Callable[[], Indexes]) -> None:
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        ratings = self._indexes().catalogue.ratings
+        rows = np.flatnonzero(allowed & ~np.isnan(ratings))
+        best = rows[np.argsort(-ratings[rows], kind="stable")][:k]
+        return _proposal({int(row): 1.0 / (1 + place) for place, row in enumerate(best)}, {}, k)
 
 
 class HabitSource:

@@ -1,7 +1,7 @@
 // Product cards: the large one of the grids and the small one of chat, cart and product view.
 
 import { add, onCart, quantityOf } from "./cart.js";
-import { el, icon, star } from "./elements.js";
+import { button, el, icon, star } from "./elements.js";
 import { count, money } from "./money.js";
 import { glide } from "./motion.js";
 import { pictureOf } from "./pictures.js";
@@ -33,17 +33,17 @@ export function priceOf(product) {
 /** The product of each add button, so that one watcher can bring all that are on the page up to date. */
 const addable = new WeakMap();
 
-function showHeld(button) {
-  const { product, wide } = addable.get(button);
+function showHeld(adding) {
+  const { product, wide } = addable.get(adding);
   const held = quantityOf(product.id);
   const label = product.stock === 0 ? "Out of stock" : held ? "Add another" : "Add to cart";
-  button.classList.toggle("held", held > 0);
+  adding.classList.toggle("held", held > 0);
   if (wide) {
-    button.textContent = held ? `${label} (${held} in the cart)` : label;
+    adding.textContent = held ? `${label} (${held} in the cart)` : label;
     return;
   }
-  button.replaceChildren(icon(held ? "check" : "plus"));
-  button.setAttribute("aria-label", `${label}: ${product.title}`);
+  adding.replaceChildren(icon(held ? "check" : "plus"));
+  adding.setAttribute("aria-label", `${label}: ${product.title}`);
 }
 
 onCart(() => document.querySelectorAll("button.add").forEach(showHeld));
@@ -51,14 +51,14 @@ onCart(() => document.querySelectorAll("button.add").forEach(showHeld));
 /** `wide`: with words; else a round button with a sign. */
 export function addButton(product, { wide = false } = {}) {
   const look = wide ? "add solid" : "add add-round";
-  const button = el("button", { type: "button", class: look, disabled: product.stock === 0, on: { click: () => add(product) } });
-  addable.set(button, { product, wide });
-  showHeld(button);
-  return button;
+  const adding = button(look, () => add(product), { disabled: product.stock === 0 });
+  addable.set(adding, { product, wide });
+  showHeld(adding);
+  return adding;
 }
 
 function titleOf(product, level) {
-  const open = el("button", { type: "button", class: "open", dir: "auto", on: { click: () => go({ product: product.id }) } }, product.title);
+  const open = button("open", () => go({ product: product.id }), { dir: "auto" }, product.title);
   return el(level, { class: "title" }, open);
 }
 
@@ -109,7 +109,9 @@ export function grid() {
       const key = list.contains(focused) ? focused.dataset.key : null;
       list.removeAttribute("aria-busy");
       glide(list, () => list.replaceChildren(...ranking.items.map((item) => card(item, level))));
-      if (key) ([...list.children].find((child) => child.dataset.key === key) ?? list).querySelector(".open")?.focus({ preventScroll: true });
+      if (!key) return;
+      const place = [...list.children].find((child) => child.dataset.key === key) ?? list;
+      place.querySelector(".open")?.focus({ preventScroll: true });
     },
     clear: () => list.replaceChildren(),
   };
@@ -124,7 +126,7 @@ export function trouble(problem, retry) {
   return el("div", { class: "trouble", role: "alert" },
     el("p", { class: "trouble-title" }, "That did not work."),
     el("p", { dir: "auto" }, problem.message),
-    el("button", { type: "button", class: "solid", on: { click: retry } }, "Try again"));
+    button("solid", retry, {}, "Try again"));
 }
 
 export function degradedNote(stages) {

@@ -4,7 +4,7 @@ import { recommend } from "./api.js";
 import { smallCard } from "./cards.js";
 import { add, buy, lines, onCart, size, take } from "./cart.js";
 import { fillDialog, prepare } from "./dialogs.js";
-import { announce, byId, el, icon } from "./elements.js";
+import { announce, button, byId, el, icon } from "./elements.js";
 import { count, money, totals } from "./money.js";
 import { nod } from "./motion.js";
 import { pictureOf } from "./pictures.js";
@@ -42,7 +42,8 @@ function open() {
 }
 
 function line({ product, quantity }) {
-  const step = (sign, label, click) => el("button", { type: "button", class: "step", "aria-label": `${label}: ${product.title}`, on: { click } }, icon(sign));
+  const step = (sign, label, click) => button("step", click, { "aria-label": `${label}: ${product.title}` }, icon(sign));
+  const remove = () => take(product, { all: true });
   return el("li", { class: "cart-line", "data-key": product.id },
     el("div", { class: "frame" }, pictureOf(product)),
     el("div", { class: "facts" },
@@ -51,7 +52,7 @@ function line({ product, quantity }) {
       el("div", { class: "steps" },
         step("minus", "One less", () => take(product)), el("span", { "aria-label": `${quantity} of it` }, String(quantity)),
         step("plus", "One more", () => add(product)),
-        el("button", { type: "button", class: "quiet", "aria-label": `Remove ${product.title}`, on: { click: () => take(product, { all: true }) } }, "Remove"))));
+        button("quiet", remove, { "aria-label": `Remove ${product.title}` }, "Remove"))));
 }
 
 function show() {
@@ -66,7 +67,7 @@ function show() {
     fillDialog(dialog, head,
       el("ul", { class: "cart-lines" }, held.map(line)),
       el("div", { class: "cart-total" }, el("span", {}, "Total"), el("b", {}, total)),
-      el("button", { type: "button", class: "solid checkout", on: { click: checkout } }, "Buy"),
+      button("solid checkout", checkout, {}, "Buy"),
       el("p", { class: "soft small" }, "A demonstration: nothing is charged and nothing is sent."),
       beside);
     showBeside(beside, held.map(({ product }) => product.id));

@@ -4,7 +4,7 @@ import { Answer } from "./answer.js";
 import { chat } from "./api.js";
 import { degradedNote } from "./cards.js";
 import { chips, relaxations } from "./chips.js";
-import { byId, el, icon } from "./elements.js";
+import { button, byId, el, icon } from "./elements.js";
 import { sessionId, userId } from "./shopper.js";
 
 let conversation = null;
@@ -25,8 +25,8 @@ function toEnd() {
 
 function suggestions(texts) {
   if (!texts?.length) return null;
-  const button = (text) => el("li", {}, el("button", { type: "button", class: "suggestion", dir: "auto", on: { click: () => ask(text) } }, text));
-  return el("ul", { class: "suggestions", "aria-label": "You could ask" }, texts.map(button));
+  const suggestion = (text) => el("li", {}, button("suggestion", () => ask(text), { dir: "auto" }, text));
+  return el("ul", { class: "suggestions", "aria-label": "You could ask" }, texts.map(suggestion));
 }
 
 function welcome() {
@@ -105,7 +105,7 @@ function showBusy(isBusy) {
 
 function showTrouble(answer, problem, asked) {
   answer.end.replaceChildren(el("div", { class: "trouble", role: "alert" }, el("p", { dir: "auto" }, problem.message),
-    el("button", { type: "button", class: "outline", on: { click: () => ask(asked.text, asked.ignore) } }, "Ask again")));
+    button("outline", () => ask(asked.text, asked.ignore), {}, "Ask again")));
 }
 
 /** Asks the assistant; `ignore` holds keys of constraints that the shopper took back. */

@@ -1,6 +1,6 @@
 // What a request was taken to mean, as chips that can be taken back and put back one by one.
 
-import { el, icon } from "./elements.js";
+import { button, el, icon } from "./elements.js";
 
 const SORTS = {
   price_asc: "Cheapest first",
@@ -20,20 +20,22 @@ export function chips(understood, { ignored = [], take, restore }) {
   if (!live.length && !ignored.length && !sort) return null;
   return el("ul", { class: "chips", "aria-label": "Understood from your words" },
     live.map(({ key, label }) => el("li", {}, chip(label, "close", `Remove: ${label}`, () => take(key)))),
-    ignored.map((key) => el("li", {}, chip(labels.get(key) ?? key, "undo", `Put back: ${labels.get(key) ?? key}`, () => restore(key), "chip-gone"))),
+    ignored.map((key) => {
+      const label = labels.get(key) ?? key;
+      return el("li", {}, chip(label, "undo", `Put back: ${label}`, () => restore(key), "chip-gone"));
+    }),
     sort ? el("li", { class: "chip chip-fixed" }, sort) : null);
 }
 
 function chip(label, sign, said, click, more = "") {
-  return el("button", { type: "button", class: `chip ${more}`, "aria-label": said, on: { click } }, el("span", { dir: "auto" }, label), icon(sign));
+  return button(`chip ${more}`, click, { "aria-label": said }, el("span", { dir: "auto" }, label), icon(sign));
 }
 
 /** "Without 'under $20': 14 products"; `take(key)` on a click. */
 export function relaxations(found, take) {
   if (!found?.length) return null;
   for (const { key, label } of found) labels.set(key, label);
-  const button = ({ key, label, would_match: number }) => el("li", {},
-    el("button", { type: "button", class: "outline", on: { click: () => take(key) } },
-      `Without “${label}”: ${number} ${number === 1 ? "product" : "products"}`));
-  return el("ul", { class: "relaxations" }, found.map(button));
+  const offer = ({ key, label, would_match: number }) => el("li", {},
+    button("outline", () => take(key), {}, `Without “${label}”: ${number} ${number === 1 ? "product" : "products"}`));
+  return el("ul", { class: "relaxations" }, found.map(offer));
 }

@@ -1,6 +1,6 @@
 // Dialogs: opening, closing by button, Escape or a click beside; and work that waits until the page is in sight.
 
-import { byId, el, icon } from "./elements.js";
+import { button, byId, el, icon } from "./elements.js";
 
 const waiting = new Map();
 
@@ -22,7 +22,7 @@ function comeIntoSight() {
 
 /** Replaces what the dialog shows; the button that closes it stays in its corner while the rest scrolls. */
 export function fillDialog(dialog, ...children) {
-  const close = el("button", { type: "button", class: "close", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close"));
+  const close = button("close", () => dialog.close(), { "aria-label": "Close" }, icon("close"));
   const sheet = el("div", { class: "sheet" }, ...children);
   const place = dialog.querySelector(".sheet")?.scrollTop ?? 0;
   dialog.replaceChildren(sheet, close);

@@ -7,6 +7,11 @@ export function el(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
+/** A button that does something here; `more` holds further attributes. */
+export function button(look, click, more, ...children) {
+  return el("button", { type: "button", class: look, on: { click }, ...more }, ...children);
+}
+
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }

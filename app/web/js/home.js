@@ -45,7 +45,8 @@ function rowsOf(route) {
     const filters = { categories: [route.category] };
     return [{ title: route.category, note: "Yours first", number: 24, request: () => ({ context: "home", filters }) }];
   }
-  const home = { title: "For you right now", note: "Follows what you open, add and look for", number: 8, request: () => ({ context: "home" }) };
+  const home = { title: "For you right now", note: "Follows what you open, add and look for", number: 8,
+    request: () => ({ context: "home" }) };
   const welcome = { title: "Around the shop", note: "Popular, new, and a little of everything", number: 8,
     request: () => ({ context: "welcome", user_id: undefined, session_id: undefined }) };
   const cart = lines().map((line) => line.product.id);

@@ -6,7 +6,7 @@ import { tellCart } from "./cart.js";
 import { closeCart, prepareCart } from "./cart-view.js";
 import { prepareChat, restartChat } from "./chat.js";
 import { whenInSight } from "./dialogs.js";
-import { byId, el, icon } from "./elements.js";
+import { button, byId, el, icon } from "./elements.js";
 import { leaveHome, refreshHome, showHome } from "./home.js";
 import { refreshInterests } from "./interests.js";
 import { count, roundMoney } from "./money.js";
@@ -32,7 +32,8 @@ function greetingOf(hour) {
 function showGreeting() {
   const person = personHere();
   const first = person?.name.split(" ")[0];
-  byId("greeting-title").textContent = person ? `${greetingOf(new Date().getHours())}, ${first}.` : `Welcome to ${shop.name.replace(/\.$/, "")}.`;
+  const greeting = person ? `${greetingOf(new Date().getHours())}, ${first}` : `Welcome to ${shop.name.replace(/\.$/, "")}`;
+  byId("greeting-title").textContent = `${greeting}.`;
   byId("greeting-about").textContent = person?.about ?? "Look around. What you open, add and ask for shapes what the shop shows you next.";
   byId("greeting").hidden = Boolean(here().q);
 }
@@ -47,12 +48,11 @@ function showBrowse() {
     showBrowse();
     byId("browse").querySelectorAll(".pill")[DEPARTMENTS + 1]?.focus();
   };
-  const pill = (name, label) => el("li", {}, el("button", {
-    type: "button", class: "pill", dir: "auto", "aria-pressed": String(category === name), on: { click: () => go({ category: name }) },
-  }, label));
+  const pill = (name, label) => el("li", {},
+    button("pill", () => go({ category: name }), { dir: "auto", "aria-pressed": String(category === name) }, label));
   const place = document.activeElement?.closest(".pill") && [...byId("browse").querySelectorAll(".pill")].indexOf(document.activeElement);
   byId("browse").replaceChildren(el("ul", {}, pill("", "Everything"), names.map((name) => pill(name, name)),
-    hasMore && el("li", {}, el("button", { type: "button", class: "pill pill-more", on: { click: all } }, `All ${shop.categories.length}`, icon("plus")))));
+    hasMore && el("li", {}, button("pill pill-more", all, {}, `All ${shop.categories.length}`, icon("plus")))));
   if (typeof place === "number" && place >= 0) byId("browse").querySelectorAll(".pill")[place]?.focus();
 }
 
@@ -102,7 +102,7 @@ function refresh() {
 
 function openTab(name) {
   document.body.dataset.tab = name;
-  for (const button of byId("tabs").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.tab === name));
+  for (const tab of byId("tabs").querySelectorAll("button")) tab.setAttribute("aria-pressed", String(tab.dataset.tab === name));
   if (name === "assistant") byId("chat-field").focus();
 }
 
@@ -120,9 +120,9 @@ function prepareFrame() {
     go({ q: byId("search-field").value.trim(), product: "" });
   });
   for (const [tab, sign] of [["shop", "shop"], ["assistant", "talk"]]) {
-    const button = byId("tabs").querySelector(`[data-tab=${tab}]`);
-    button.prepend(icon(sign));
-    button.addEventListener("click", () => openTab(tab));
+    const opener = byId("tabs").querySelector(`[data-tab=${tab}]`);
+    opener.prepend(icon(sign));
+    opener.addEventListener("click", () => openTab(tab));
   }
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();
@@ -133,7 +133,8 @@ function prepareFrame() {
 function firstQuestions() {
   const [first, second] = shop.categories;
   const price = shop.currency ? ` under ${roundMoney(50, shop.currency)}` : "";
-  return [first && `Something from ${first}${price}`, second && `What is good in ${second}?`, "What would you pick for me?"].filter(Boolean);
+  const questions = [first && `Something from ${first}${price}`, second && `What is good in ${second}?`, "What would you pick for me?"];
+  return questions.filter(Boolean);
 }
 
 function askForKey() {

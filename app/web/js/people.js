@@ -1,10 +1,12 @@
 // The person switcher: featured people of the shop, or a new visitor.
 
-import { byId, el } from "./elements.js";
+import { button, byId, el } from "./elements.js";
 import { hashOf } from "./pictures.js";
 import { go, here } from "./route.js";
 import { freshVisitor } from "./shopper.js";
 
+/** Of the menu, in pixels, where there is room. */
+const WIDTH = 352;
 let people = [];
 
 export const personHere = () => people.find((person) => person.user_id === here().person) ?? null;
@@ -21,7 +23,7 @@ function choice(name, about, isChosen, person, choose) {
     byId("people").hidePopover();
     choose();
   };
-  return el("button", { type: "button", class: "person-choice", "aria-current": isChosen ? "true" : null, on: { click: pick } },
+  return button("person-choice", pick, { "aria-current": isChosen ? "true" : null },
     avatar(person), el("span", {}, el("b", { dir: "auto" }, name), el("small", { dir: "auto" }, about)));
 }
 
@@ -41,28 +43,29 @@ function list() {
 
 export function preparePeople(found) {
   people = found;
-  const button = byId("person-button");
+  const opener = byId("person-button");
   const menu = byId("people");
-  button.addEventListener("click", () => {
-    if (menu.matches(":popover-open")) return menu.hidePopover();
+  menu.addEventListener("beforetoggle", (event) => {
+    if (event.newState !== "open") return;
     list();
-    const place = button.getBoundingClientRect();
-    menu.style.top = `${place.bottom + 8}px`;
-    menu.showPopover();
+    const place = opener.getBoundingClientRect();
     const page = document.documentElement.clientWidth;
-    menu.style.left = `${Math.max(8, Math.min(place.left, page - menu.offsetWidth - 8))}px`;
-    (menu.querySelector("[aria-current]") ?? menu.querySelector("button")).focus();
-    return undefined;
+    const width = Math.min(WIDTH, page - 16);
+    menu.style.inlineSize = `${width}px`;
+    menu.style.top = `${place.bottom + 8}px`;
+    menu.style.left = `${Math.max(8, Math.min(place.left, page - width - 8))}px`;
   });
   menu.addEventListener("toggle", (event) => {
-    button.setAttribute("aria-expanded", String(event.newState === "open"));
+    const isOpen = event.newState === "open";
+    opener.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) (menu.querySelector("[aria-current]") ?? menu.querySelector("button")).focus();
   });
 }
 
 export function showPerson() {
   const person = personHere();
-  const button = byId("person-button");
-  button.querySelector(".avatar").replaceWith(avatar(person));
-  button.querySelector(".person-name").textContent = person?.name ?? here().person ?? "";
-  if (!here().person) button.querySelector(".person-name").textContent = "New visitor";
+  const opener = byId("person-button");
+  opener.querySelector(".avatar").replaceWith(avatar(person));
+  opener.querySelector(".person-name").textContent = person?.name ?? here().person ?? "";
+  if (!here().person) opener.querySelector(".person-name").textContent = "New visitor";
 }

@@ -3,7 +3,7 @@
 import { search } from "./api.js";
 import { degradedNote, grid, trouble } from "./cards.js";
 import { chips, relaxations } from "./chips.js";
-import { announce, byId, el } from "./elements.js";
+import { announce, button, byId, el } from "./elements.js";
 import { count } from "./money.js";
 import { go, here } from "./route.js";
 import { did, userId } from "./shopper.js";
@@ -59,8 +59,8 @@ function showFound(parts, ranking, route, limit) {
   parts.understood.replaceChildren(...(list ? [el("span", { class: "understood-word" }, "Understood:"), list] : []));
   parts.cards.show(ranking, "h2");
   const more = ranking.items.length >= limit && limit < MOST;
-  const button = more && el("button", { type: "button", class: "outline more", on: { click: () => load(parts, route, limit + PAGE, true) } }, "Show more");
-  parts.extra.replaceChildren(...[none && nothing(ranking), degradedNote(ranking.degraded), button].filter(Boolean));
+  const showMore = more && button("outline more", () => load(parts, route, limit + PAGE, true), {}, "Show more");
+  parts.extra.replaceChildren(...[none && nothing(ranking), degradedNote(ranking.degraded), showMore].filter(Boolean));
 }
 
 async function load(parts, route, limit, quietly = false) {
