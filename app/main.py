@@ -37,6 +37,8 @@ def create_app(settings: Settings | None = None, open_shop: Callable[[Settings],
         title="tasteline",
         version=tasteline.__version__,
         description=tasteline.__doc__ or "",
+        docs_url=None,  # its scripts come from a foreign host, and no request leaves the machine
+        redoc_url=None,
         lifespan=_lifespan(settings, metrics, open_shop),
     )
     problems.install(app)

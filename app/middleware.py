@@ -22,10 +22,10 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
 }
-DOCS = ("/docs", "/redoc")
-OPEN = ("/", "/health/", "/static/", "/favicon.ico", "/openapi.json", *DOCS)
-"""Paths that need no key: the page itself carries no data."""
+OPEN = ("/health/", "/static/", "/favicon.ico", "/openapi.json")
+"""Beginnings of paths that need no key, beside the page itself: none of them carries data."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._mark(scope["path"], MutableHeaders(scope=message), request_id)
+                _mark(MutableHeaders(scope=message), request_id)
             await send(message)
 
         async def unless_too_large(message: Message) -> None:
@@ -91,7 +91,7 @@ class Gate:
         if length.isdigit() and int(length) > self._max_body:
             return self._too_large()
         path = scope["path"]
-        if not self._keys or path == "/" or path.startswith(OPEN[1:]):
+        if not self._keys or path == "/" or path.startswith(OPEN):
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         offered = key.strip().encode()
@@ -104,15 +104,15 @@ class Gate:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body is over {self._max_body:,} bytes; send it in smaller batches.")
 
-    def _mark(self, path: str, headers: MutableHeaders, request_id: str) -> None:
-        headers["x-request-id"] = request_id
-        for name, value in SECURITY_HEADERS.items():
-            if name != "content-security-policy" or not path.startswith(DOCS):
-                headers[name] = value
-
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.requests.labels(route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if route.startswith("/v1") or status >= 500:
             log.info("request", route=route, status=status, ms=round(1000 * seconds, 1), request_id=request_id)
+
+
+def _mark(headers: MutableHeaders, request_id: str) -> None:
+    headers["x-request-id"] = request_id
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)

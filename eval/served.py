@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from eval.baselines.fusion import Fusion
 from eval.datasets import JudgedSearch, load_judged_search
 from eval.search import OURS, SearchReport, SearchSystem, evaluate_search
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
+from retrieval.adapters.store_sql import SqlStore
 from retrieval.importing.run import import_paths
 from retrieval.search import SearchQuery
 from tasteline.settings import Settings
+from tasteline.types import Product
 
 NO_CURRENCY = "XXX"
 """ISO 4217 for "no currency": evaluation sets do not say theirs, and no metric depends on it."""
@@ -59,6 +62,16 @@ def served(products: Path, checksum: str, settings: Settings, progress: Progress
         yield shop
     finally:
         shop.close()
+
+
+def products_of(data: Path) -> list[Product]:
+    """The products of a feed or folder, read as an import reads them; nothing is kept."""
+    store = SqlStore("sqlite://")
+    with TemporaryDirectory() as folder:
+        import_paths([data], store, rejects_file=Path(folder) / "rejects.jsonl", currency=NO_CURRENCY)
+    found = [change.product for change in store.changes(0) if change.product is not None]
+    store.close()
+    return found
 
 
 def run_search(folder: Path, settings: Settings, progress: Progress | None = None) -> SearchReport:

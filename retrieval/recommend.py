@@ -125,7 +125,7 @@ class Recommender:
             if found is not None:
                 mask &= _mask_of(indexes, found)
             mask = self._fresh(indexes, mask, person, query)
-            parts = [self._ranked(indexes, person, mask, wanted) for wanted in _wanted(query, person)]
+            parts = [self._ranked(indexes, person, mask, wanted, query.limit) for wanted in _wanted(query, person)]
             items = _interleave(parts, query.limit)
         if found is None:
             return Ranking(self._new_id(), tuple(items), total)
@@ -168,7 +168,7 @@ class Recommender:
             return fresh if fresh.any() else mask
         return fresh
 
-    def _ranked(self, indexes: Indexes, person: Person, mask: Mask, wanted: str) -> list[RankedProduct]:
+    def _ranked(self, indexes: Indexes, person: Person, mask: Mask, wanted: str, limit: int) -> list[RankedProduct]:
         if wanted == "complement":
             mask = mask & ~_same_kind(indexes, person.need.anchor)
         lists: list[tuple[str, float, Rows, Scores]] = []
@@ -181,7 +181,7 @@ class Recommender:
                 rows, scores, led_there = source.propose(person.need, DEPTH, mask)
                 lists.append((source.name, weight, rows, scores))
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
-        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), VARIETY[wanted])
+        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), VARIETY[wanted], limit)
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
@@ -251,14 +251,16 @@ def _kinds(indexes: Indexes, candidate: Fused, because: Mapping[str, Mapping[int
     return (categories[-1] if categories else "", f"row {because[candidate.leader].get(candidate.row, -1)}")
 
 
-def _varied(fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, str]], variety: float) -> list[Fused]:
-    """Greedy: the next is the best after each kind has paid for those of it already chosen."""
+def _varied(
+    fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, str]], variety: float, limit: int
+) -> list[Fused]:
+    """Greedy, up to `limit`: the next is the best after each kind has paid for those of it already chosen."""
     waiting: dict[tuple[str, str], list[Fused]] = {}
     for candidate in fused:
         waiting.setdefault(kinds_of(candidate), []).append(candidate)
     taken: Counter[str] = Counter()
     order: list[Fused] = []
-    while waiting:
+    while waiting and len(order) < limit:
         price = {kinds: variety ** sum(taken[kind] for kind in kinds) for kinds in waiting}
         best = min(waiting, key=lambda kinds: (-waiting[kinds][0].score * price[kinds], waiting[kinds][0].row))
         order.append(waiting[best].pop(0))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retrieval.importing.run import ImportReport
     from tasteline.ports import Store
     from tasteline.settings import Settings
-    from tasteline.types import Ranking
+    from tasteline.types import Product, Ranking
 
 app = typer.Typer(
     name="tasteline",
@@ -410,6 +410,73 @@ def eval_search(
     with _progress("embedding") as advance:
         report = run_search(data, _settings(), advance)
     _report(report.as_mapping(), save, as_json)
+
+
+BenchData = Annotated[Path | None, typer.Option(help="A feed to measure on; default: the demo shop.")]
+
+
+def _bench_products(data: Path | None) -> list[Product]:
+    """Products of the demo shop, or of a feed, read as an import reads them."""
+    from eval import demo_shop
+
+    if data is None:
+        return demo_shop.products()
+    from eval.served import products_of
+
+    return products_of(data)
+
+
+@bench.command("index")
+def bench_index(
+    data: BenchData = None,
+    limit: Annotated[int, typer.Option(min=20, help="Products to encode on each side.")] = 1_000,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Products embedded per second, against SentenceTransformer.encode with its defaults."""
+    from eval.bench import index
+
+    settings = _settings()
+    report = index.run(_bench_products(data), limit, settings.home / "models")
+    _report(_described(report, data, {"limit": limit}), save, as_json)
+
+
+@bench.command("search")
+def bench_search(
+    data: BenchData = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of load in each turn.")] = 4.0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """The endpoint's latency alone and throughput with 32 clients, against a plain encoder + FAISS route."""
+    from eval.bench import search
+
+    home = _settings().home / "bench" / (data.name if data else "demo")
+    report = search.run(_bench_products(data), home, seconds)
+    _report(_described(report, data, {"seconds": seconds}), save, as_json)
+
+
+@bench.command("filters")
+def bench_filters(data: BenchData = None, save: Save = None, as_json: AsJson = False) -> None:
+    """Recall against an exact scan, and latency, under filters that keep 50 % to 0.1 %."""
+    from eval.bench import filters
+
+    home = _settings().home / "bench" / (data.name if data else "demo")
+    _report(_described(filters.run(_bench_products(data), home), data, {}), save, as_json)
+
+
+def _described(report: dict[str, object], data: Path | None, settings: dict[str, object]) -> dict[str, object]:
+    """With what a result file must say beside the figures."""
+    from eval.datasets import checksum_of
+
+    files = [data] if data and data.is_file() else sorted(data.glob("products.jsonl")) if data else []
+    return {
+        **report,
+        "dataset": data.name if data else "demo shop",
+        "settings": settings,
+        "seed": 7,
+        "checksum": checksum_of(files) if files else None,
+    }
 
 
 if __name__ == "__main__":
