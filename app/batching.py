@@ -1,7 +1,8 @@
 """Requests that arrive while others are being answered are answered together.
 
 No waiting for company: a request alone starts at once; what comes meanwhile forms the next batch. So latency stays that
-of one, and throughput grows with the batch that one encode and one scan serve.
+of one, and throughput grows with the batch that one encode and one scan serve. With two lanes one batch is encoded
+while another is ranked.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ MAX_WAITING = 1_024
 
 
 class Batcher(Generic[Request, Answer]):
-    """Runs `answer(batch)` in `executor`, one batch at a time. For one event loop."""
+    """Runs `answer(batch)` in `executor`, at most `lanes` batches at a time. For one event loop."""
 
-    def __init__(self, answer: Callable[[Sequence[Request]], list[Answer]], executor: Executor) -> None:
+    def __init__(self, answer: Callable[[Sequence[Request]], list[Answer]], executor: Executor, lanes: int = 1) -> None:
         self._answer = answer
         self._executor = executor
         self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
-        self._draining: asyncio.Task[None] | None = None
+        self._lanes = lanes
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Held here, because the event loop holds a task only weakly."""
 
     async def submit(self, request: Request) -> Answer:
         """Raises Overloaded when MAX_WAITING requests wait already, and whatever `answer` raises."""
@@ -35,16 +39,22 @@ class Batcher(Generic[Request, Answer]):
             raise Overloaded("Too many requests are waiting; try again shortly.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
-        if self._draining is None or self._draining.done():
-            self._draining = asyncio.create_task(self._drain())
+        if self._busy < self._lanes:
+            self._busy += 1
+            lane = asyncio.create_task(self._drain())
+            self._tasks.add(lane)
+            lane.add_done_callback(self._tasks.discard)
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-            batch = [(request, future) for request, future in batch if not future.done()]
-            if batch:
-                await self._answer_all(batch)
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                batch = [(request, future) for request, future in batch if not future.done()]
+                if batch:
+                    await self._answer_all(batch)
+        finally:
+            self._busy -= 1  # at once and not in a callback: until then a request would wait for a lane that is over
 
     async def _answer_all(self, batch: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
         loop = asyncio.get_running_loop()

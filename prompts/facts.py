@@ -59,6 +59,8 @@ class ReplyFacts:
     """Shown, best first. For details the one product, for a comparison all that are compared."""
     total: int = 0
     """How many products fit; at least as many as are shown."""
+    closest: bool = False
+    """No product carries all that was asked for; those shown come closest."""
     relaxations: tuple[Relaxation, ...] = ()
     interests: tuple[Interest, ...] = ()
     """Topics that a recommendation rests on, strongest first."""

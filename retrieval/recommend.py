@@ -245,17 +245,18 @@ def _same_kind(indexes: Indexes, anchors: Rows) -> Mask:
     return indexes.catalogue.mask(Filters(categories=tuple(kinds)), indexes.lexical.containing)
 
 
-def _kinds(indexes: Indexes, candidate: Fused, because: Mapping[str, Mapping[int, int]]) -> tuple[str, str]:
-    """What a candidate repeats: its narrowest category, and the product that led to it."""
-    categories = indexes.catalogue.product(candidate.row).categories
-    return (categories[-1] if categories else "", f"row {because[candidate.leader].get(candidate.row, -1)}")
+def _kinds(indexes: Indexes, candidate: Fused, because: Mapping[str, Mapping[int, int]]) -> tuple[str, ...]:
+    """What a candidate repeats: its narrowest category, the product that led to it, its own model in another color."""
+    product = indexes.catalogue.product(candidate.row)
+    kind = product.categories[-1] if product.categories else ""
+    return (kind, f"row {because[candidate.leader].get(candidate.row, -1)}", f"model {product.title.split(',')[0]}")
 
 
 def _varied(
-    fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, str]], variety: float, limit: int
+    fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, ...]], variety: float, limit: int
 ) -> list[Fused]:
     """Greedy, up to `limit`: the next is the best after each kind has paid for those of it already chosen."""
-    waiting: dict[tuple[str, str], list[Fused]] = {}
+    waiting: dict[tuple[str, ...], list[Fused]] = {}
     for candidate in fused:
         waiting.setdefault(kinds_of(candidate), []).append(candidate)
     taken: Counter[str] = Counter()

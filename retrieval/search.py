@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import structlog
 
 from retrieval.fusion import Fused, fuse
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.understanding import merge
 from retrieval.understanding.words_en import STOP_WORDS
+from tasteline.errors import TransientError
 from tasteline.ports import Embedder
 from tasteline.types import (
     Constraint,
@@ -35,7 +37,7 @@ from tasteline.types import (
 
 DEPTH = 200
 """Candidates taken from each side before fusion."""
-WORDS_WEIGHT = 0.45
+WORDS_WEIGHT = 0.4
 """Chosen on queries made from the catalogues themselves (`eval.known_item`); flat from .4 to .55."""
 MEANING_FLOOR = 0.25
 """Cosine below which a product with no word in common has nothing to do with the request (MiniLM)."""
@@ -44,6 +46,8 @@ SORTABLE_SHARE = 0.75
 ADDS_UP = {"without"}
 """Kinds of constraint that join what was said before; of the others the last one said holds."""
 WORD = re.compile(r"\w+")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,22 @@ class Searcher:
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
         understood = [self._understood(query) for query in queries]
-        vectors = self._embedder.encode([meaning.query for meaning in understood], "query")
+        vectors = self._vectors([meaning.query for meaning in understood])
         with self._live.read() as indexes:
             masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, understood, strict=True)]
             nearest = self._nearest(indexes, vectors, masks)
-            return [self._rank(indexes, *of_one) for of_one in zip(queries, understood, masks, nearest, strict=True)]
+            rankings = [
+                self._rank(indexes, *of_one) for of_one in zip(queries, understood, masks, nearest, strict=True)
+            ]
+        return rankings if vectors.any() or not queries else [replace(r, degraded=("meaning",)) for r in rankings]
+
+    def _vectors(self, texts: Sequence[str]) -> Vectors:
+        """Zeros, which are close to nothing, where the embedder does not answer: words alone then decide."""
+        try:
+            return self._embedder.encode(texts, "query")
+        except TransientError as error:
+            log.warning("meaning_skipped", error=type(error).__name__)
+            return np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
 
     def _understood(self, query: SearchQuery) -> Understood:
         """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
@@ -145,8 +160,8 @@ class Searcher:
             )
             for candidate in self._sorted(indexes, fused, understood)[: query.limit]
         )
-        total = (self._total(indexes, understood, mask, passing) or len(items)) if items else 0
-        relaxations = () if passing else self._relaxations(indexes, query, understood)
+        total = self._total(indexes, understood, mask, passing) if items else 0
+        relaxations = () if total else self._relaxations(indexes, query, understood)
         return Ranking(self._new_id(), items, total, understood, relaxations)
 
     def _total(self, indexes: Indexes, understood: Understood, mask: Mask | None, passing: int) -> int:
@@ -205,10 +220,11 @@ class Searcher:
     def _relaxations(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> tuple[Relaxation, ...]:
         """Each constraint without which something would fit, the most promising first."""
         found = []
+        carrying = indexes.lexical.containing(understood.query) if understood.query else None
         for left_out in understood.constraints:
             others = [constraint for constraint in understood.constraints if constraint is not left_out]
             mask = indexes.catalogue.mask(merge(query.filters, others), indexes.lexical.containing)
-            if count := int(mask.sum()):
+            if count := int(mask.sum() if carrying is None else mask[carrying].sum()):
                 found.append(Relaxation(left_out, count))
         return tuple(sorted(found, key=lambda relaxation: -relaxation.would_match))
 

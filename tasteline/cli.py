@@ -57,7 +57,7 @@ def _say(text: str) -> None:
 
 
 def _say_json(value: object) -> None:
-    _say(json.dumps(value, ensure_ascii=False))
+    _say(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _settings(**changes: object) -> Settings:

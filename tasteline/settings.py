@@ -36,9 +36,9 @@ class Settings(BaseSettings):
     """Needed to listen beyond loopback; requests then carry `Authorization: Bearer KEY`."""
     deadline_seconds: float = Field(default=8.0, gt=0)
     max_body_bytes: int = Field(default=8_000_000, gt=0)
-    max_batch: int = Field(default=10_000, gt=0)
-    max_limit: int = Field(default=100, gt=0)
-    max_text: int = Field(default=2_000, gt=0)
+    max_batch: int = Field(default=10_000, gt=0, le=10_000)
+    """Products or events in one request."""
+    max_text: int = Field(default=2_000, gt=0, le=2_000)
     """Characters of a query or chat message."""
     log_format: Literal["json", "console"] = "json"
     shop_name: str = "the shop"

@@ -189,7 +189,7 @@ class Ranking:
     """How many products fit: they keep every limit and, in a search, carry every word that was left to match."""
     understood: Understood | None = None
     relaxations: tuple[Relaxation, ...] = ()
-    """Filled only when nothing fits."""
+    """Filled only when `total` is 0: then `items` are the closest there is, or none."""
     degraded: tuple[str, ...] = ()
     """Names of the stages that were skipped, for example ("dense",)."""
 

@@ -111,7 +111,7 @@ def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue)
     prices = [product.price.amount for product in pointed if product.price]
     if not prices:
         return Situation(state, move, turn)
-    middle = int(statistics.median_low(prices) if move.cheaper else statistics.median_high(prices))
+    middle = int(statistics.median_high(prices) if move.cheaper else statistics.median_low(prices))
     if move.cheaper:
         state = replace(state, price_max=middle - 1, price_min=None)
     else:
@@ -199,8 +199,9 @@ def facts_of(
         facts,
         query=understood.query if understood else "",
         constraints=understood.constraints if understood else (),
-        products=ranking.items,
+        products=() if kind == "nothing_found" else ranking.items,
         total=max(ranking.total, len(ranking.items)),
+        closest=bool(understood and understood.query and not ranking.total),
         relaxations=ranking.relaxations,
         interests=tuple(interests[:3]) if kind == "recommended" else (),
         anchor=next(iter(anchor.values()), None),
@@ -216,7 +217,7 @@ def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]
         return "clarify"
     if move.intent in SEARCHES and ranking is None:
         return "clarify"
-    if ranking is not None and not ranking.items:
+    if ranking is not None and (not ranking.items or ranking.relaxations):
         return "nothing_found"
     if move.intent == "more" and situation.state.mode == "recommend":
         return "recommended"

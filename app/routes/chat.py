@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.agent.pipeline import Answer, ChatTurn
 from app.bootstrap import Shop
-from app.routes.dependencies import PROBLEMS, TheShop
+from app.routes.dependencies import PROBLEMS, TheShop, within_limit
 from app.schemas import (
     ChatDetails,
     ChatRequest,
@@ -22,7 +22,7 @@ from app.schemas import (
     RankingResponse,
     UnderstoodModel,
 )
-from tasteline.errors import InvalidInput, TooLarge
+from tasteline.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["chat"], responses=PROBLEMS)
 REPLAYED = 8
@@ -63,8 +63,8 @@ async def _turn(request: ChatRequest, shop: Shop) -> ChatTurn:
     said = [message.text().strip() for message in request.messages if message.role == "user"]
     if not said or request.messages[-1].role != "user" or not said[-1]:
         raise InvalidInput("The last message must be the user's, with some text.", field="messages")
-    if any(len(text) > shop.settings.max_text for text in said):
-        raise TooLarge(f"A message is over {shop.settings.max_text} characters; send a shorter one.")
+    for text in said:
+        within_limit(text, shop)
     options = request.tasteline
     conversation = options.conversation_id or secrets.token_hex(16)
     user = options.user_id or request.user

@@ -13,6 +13,7 @@ from app.batching import Batcher
 from app.bootstrap import Shop
 from app.schemas import Problem
 from retrieval.search import SearchQuery
+from tasteline.errors import TooLarge
 from tasteline.types import Ranking
 
 Result = TypeVar("Result")
@@ -23,12 +24,13 @@ PROBLEMS: dict[int | str, dict[str, object]] = {
 NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"model": Problem, "content": {"application/problem+json": {}}}}
 
 
-def _shop(request: Request) -> Shop:
+# Coroutines, because FastAPI sends a plain function through a thread: half a millisecond for a look-up.
+async def _shop(request: Request) -> Shop:
     shop: Shop = request.app.state.shop
     return shop
 
 
-def _searches(request: Request) -> SearchBatcher:
+async def _searches(request: Request) -> SearchBatcher:
     batcher: SearchBatcher = request.app.state.searches
     return batcher
 
@@ -45,3 +47,9 @@ def answer(model: BaseModel) -> Response:
 async def in_worker(shop: Shop, work: Callable[[], Result]) -> Result:
     """Run blocking work on one of the shop's threads."""
     return await asyncio.get_running_loop().run_in_executor(shop.workers, work)
+
+
+def within_limit(text: str, shop: Shop) -> None:
+    """Raises TooLarge for a text that is longer than this shop reads."""
+    if len(text) > shop.settings.max_text:
+        raise TooLarge(f"The text has {len(text):,} characters; send at most {shop.settings.max_text:,}.")

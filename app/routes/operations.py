@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.routes.dependencies import TheShop, answer
+from app.routes.dependencies import TheShop, answer, in_worker
 from app.schemas import EngineModel, FeaturedPersonModel, ShopResponse
+from tasteline.errors import TastelineError
 
 router = APIRouter(tags=["operations"])
 
@@ -17,15 +18,20 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready", summary="Every part can answer; 503 with the reasons where not")
-async def ready(request: Request, response: Response) -> dict[str, object]:
-    shop = getattr(request.app.state, "shop", None)
-    if shop is None:
-        response.status_code = 503
-        return {"status": "starting", "reasons": ["the indexes are being loaded"]}
+async def ready(shop: TheShop, response: Response) -> dict[str, object]:
+    reasons = []
+    try:
+        await in_worker(shop, shop.store.revision)
+    except TastelineError as error:
+        reasons.append(f"the store does not answer: {error}")
+    if not shop.follower.alive:
+        reasons.append("the indexes no longer follow the store: restart the service")
     with shop.live.read() as indexes:
         size = indexes.catalogue.size
-    reasons = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
-    return {"status": "ready", "reasons": reasons, "products": size, "revision": shop.live.revision}
+    response.status_code = 503 if reasons else 200
+    notes = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
+    status = "not ready" if reasons else "ready"
+    return {"status": status, "reasons": reasons + notes, "products": size, "revision": shop.live.revision}
 
 
 @router.get("/metrics", summary="Prometheus metrics")

@@ -32,7 +32,8 @@ def run(products: Sequence[Product], limit: int, cache_dir: Path, repeats: int =
     """`{"bench": "index", "ratios": …, "raw": …}` over `limit` products spread evenly over `products`.
 
     A ratio above 1 means that ours is faster; it is the ratio of the medians of `repeats` turns. Each turn encodes
-    every text anew; one more before them, on either side, warms up and does not count. Raises ValueError when there are too few products to have ten neighbours.
+    every text anew; one more before them, on either side, warms up and does not count. Raises ValueError when there
+    are too few products to have ten neighbours.
     """
     texts = [product_text(product) for product in products[:: max(1, len(products) // limit)][:limit]]
     if len(texts) <= NEIGHBOURS:

@@ -8,6 +8,7 @@ caller's lock.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -88,15 +89,13 @@ class FaissVectorIndex:
         )
 
     def _by_faiss(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Rows, Scores]:
-        selector = None
+        # FAISS's own type stubs do not know the parameters of a graph.
+        parameters: Any = faiss.SearchParameters() if self.is_exact else faiss.SearchParametersHNSW()  # type: ignore[attr-defined]
+        if not self.is_exact:
+            parameters.efSearch = max(GRAPH_SEARCH_BREADTH, 2 * k)
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
-            selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-        parameters = (
-            faiss.SearchParameters(sel=selector)  # type: ignore[attr-defined]
-            if self.is_exact
-            else faiss.SearchParametersHNSW(efSearch=max(GRAPH_SEARCH_BREADTH, 2 * k), sel=selector)  # type: ignore[attr-defined]
-        )
+            parameters.sel = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
         scores, rows = self._index.search(queries, k, params=parameters)
         scores[rows < 0] = -np.inf
         return rows, scores

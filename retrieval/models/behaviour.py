@@ -204,7 +204,7 @@ class BehaviourCounts:
         """Raises OSError, KeyError or ValueError when the file is missing or damaged: fit again."""
         counts = cls()
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 head = json.loads(stored["head"].tobytes())
                 counts._ids = json.loads(stored["ids"].tobytes())
                 size = len(counts._ids)

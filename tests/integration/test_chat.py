@@ -30,8 +30,8 @@ def test_a_search_and_its_refinements(say: Say) -> None:
     assert set(shown(first)) == {"blue", "red", "green", "brown"}
     assert "$79.00" in text(first)
     cheaper = say("cheaper")
-    assert shown(cheaper) == ["brown"]
-    assert "under $79.00" in text(cheaper)
+    assert set(shown(cheaper)) == {"blue", "brown"}
+    assert "under $89.00" in text(cheaper)
 
 
 def test_constraints_add_up_and_replace_each_other(say: Say) -> None:
@@ -50,8 +50,8 @@ def test_in_blue(say: Say) -> None:
 def test_limits_are_taken_back_in_words(say: Say) -> None:
     say("waterproof jacket")
     say("cheaper")
-    assert shown(say("not leather")) == []
-    assert shown(say("leather is fine")) == ["brown"]
+    assert shown(say("not leather")) == ["blue"]
+    assert set(shown(say("leather is fine"))) == {"blue", "brown"}
     assert set(shown(say("any price"))) == {"blue", "red", "green", "brown"}
     assert shown(say("Show it in blue")) == ["blue"]
     assert len(shown(say("any color"))) == 4
@@ -107,7 +107,7 @@ def test_a_whole_history_is_understood_without_an_id(client: TestClient) -> None
         {"role": "user", "content": "cheaper"},
     ]
     completion = client.post("/v1/chat/completions", json={"messages": messages}).json()
-    assert shown(completion) == ["brown"]
+    assert set(shown(completion)) == {"blue", "brown"}
 
 
 def test_streamed_products_come_before_words(client: TestClient) -> None:

@@ -25,7 +25,7 @@ from retrieval.search import Searcher
 from retrieval.understanding import Vocabulary, understand
 from tasteline.types import Event, EventType, Price, Product
 
-DIMENSION = 64
+DIMENSION = 256
 
 
 def product(product_id: str, title: str, *categories: str, price: int | None = None, **fields: object) -> Product:

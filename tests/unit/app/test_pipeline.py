@@ -1,0 +1,213 @@
+"""The assistant answers always: late, broken and lying parts are skipped, and the answer says so."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.agent import pipeline
+from app.agent.pipeline import SHOWN, TEMPLATES, Answer, Assistant, ChatTurn
+from app.llm.scripted import ScriptedLanguageModel
+from app.telemetry import Metrics
+from tasteline.errors import EngineFailed, SnapshotMismatch
+from tasteline.settings import Settings
+from tests.unit.retrieval.small_shop import SmallShop, event, product
+
+PRODUCTS = [
+    product(f"jacket{i}", f"{name} Waterproof Jacket", "Clothing", "Jackets", price=5_000 + 1_000 * i)
+    for i, name in enumerate(["Ridge", "Storm", "Calder", "Dune", "Fell", "Moor"])
+] + [product("kettle", "Enamel Kettle", "Kitchen", "Kettles", price=2_900)]
+Make = Callable[..., Assistant]
+
+
+@pytest.fixture
+def shop() -> SmallShop:
+    return SmallShop(PRODUCTS, [event("anna", "jacket1", id="e1")])
+
+
+@pytest.fixture
+def assistant(shop: SmallShop) -> Iterator[Make]:
+    made: list[Assistant] = []
+
+    def make(model: ScriptedLanguageModel | None = None, deadline: float = 5.0) -> Assistant:
+        settings = Settings(deadline_seconds=deadline, _env_file=None)
+        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, model, Metrics(), settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def ask(assistant: Assistant, text: str, **fields: object) -> tuple[Answer, str]:
+    async def converse() -> tuple[Answer, str]:
+        turn = ChatTurn(text, "talk", **fields)  # type: ignore[arg-type]
+        answer = await assistant.answer(turn)
+        return answer, "".join([piece async for piece in assistant.speak(turn, answer)])
+
+    return asyncio.run(converse())
+
+
+def shown(answer: Answer) -> list[str]:
+    return [item.product.id for item in answer.facts.products]
+
+
+def test_a_whole_answer(assistant: Make, shop: SmallShop) -> None:
+    answer, text = ask(assistant(), "waterproof jacket", user_id="anna")
+    assert len(shown(answer)) == SHOWN
+    assert all(item.product.title in text for item in answer.facts.products)
+    assert set(answer.trace) == {"understand", "retrieve", "rank", "interests", "respond"}
+    assert (answer.engine, answer.degraded) == (TEMPLATES, [])
+    assert [interest.topic for interest in answer.interests] == ["Jackets"]
+    assert answer.follow_ups
+    user, assistant_turn = shop.store.turns("talk")
+    assert (user.text, assistant_turn.text) == ("waterproof jacket", text)
+    assert assistant_turn.product_ids == tuple(shown(answer))
+
+
+def test_a_conversation_is_remembered_apart_from_others(assistant: Make) -> None:
+    one = assistant()
+    first, _ = ask(one, "waterproof jacket")
+    again, text = ask(one, "the second one")
+    assert shown(again) == [shown(first)[1]]
+    assert "$" in text
+    other = asyncio.run(one.answer(ChatTurn("the second one", "another talk")))
+    assert other.facts.kind in ("found", "nothing_found")
+
+
+def test_a_history_lived_through_again_gives_it_a_meaning(assistant: Make) -> None:
+    one = assistant()
+    asyncio.run(one.relive(ChatTurn("waterproof jacket", "talk")))
+    answer, _ = ask(one, "cheaper")
+    assert answer.facts.kind == "refined"
+
+
+def test_a_late_search_is_skipped_within_the_deadline(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(shop.searcher, "search", lambda _: release.wait(5))
+    started = time.monotonic()
+    with capture_logs() as logs:
+        answer, text = ask(assistant(deadline=0.3), "waterproof jacket")
+    release.set()
+    assert time.monotonic() - started < 2
+    assert (answer.degraded[0], answer.facts.kind, shown(answer)) == ("retrieve", "degraded", [])
+    assert text
+    assert logs[0] == {"stage": "retrieve", "error": "TimeoutError", "event": "stage_skipped", "log_level": "warning"}
+
+
+@pytest.mark.parametrize("error", [EngineFailed("broken"), SnapshotMismatch("stale", remedy="tasteline index")])
+def test_a_broken_search_is_skipped(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(shop.searcher, "search", broken)
+    answer, text = ask(assistant(), "waterproof jacket")
+    assert (answer.degraded, answer.facts.kind) == (["retrieve"], "degraded")
+    assert text
+
+
+def test_without_personal_ranking_the_order_of_the_search_stays(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise EngineFailed("broken")
+
+    monkeypatch.setattr(shop.recommender, "personalised", broken)
+    answer, _ = ask(assistant(), "waterproof jacket", user_id="anna")
+    assert answer.degraded == ["rank"]
+    assert shown(answer)
+
+
+def test_without_memory_a_message_stands_for_itself(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise EngineFailed("locked")
+
+    monkeypatch.setattr(shop.store, "turns", broken)
+    answer, _ = ask(assistant(), "waterproof jacket")
+    assert answer.degraded == ["understand"]
+    assert shown(answer)
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise EngineFailed("locked")
+
+    monkeypatch.setattr(shop.store, "append_turns", broken)
+    answer, text = ask(assistant(), "waterproof jacket")
+    assert answer.degraded == ["remember"]
+    assert "Jacket" in text
+
+
+def test_a_product_deleted_between_two_messages_is_asked_back(assistant: Make, shop: SmallShop) -> None:
+    one = assistant()
+    first, _ = ask(one, "waterproof jacket")
+    shop.delete(shown(first)[1])
+    for message in ("something like the second one", "what goes with the second one?", "tell me about the second one"):
+        answer, text = ask(one, message)
+        assert (answer.facts.kind, answer.degraded) == ("clarify", [])
+        assert text
+
+
+def test_true_words_of_a_model_are_used_and_named(assistant: Make) -> None:
+    model = ScriptedLanguageModel(["Take a look at the Moor Waterproof Jacket."])
+    answer, text = ask(assistant(model), "waterproof jacket")
+    assert text.startswith("Take a look at the Moor Waterproof Jacket.")
+    assert answer.engine == "scripted"
+
+
+def test_false_words_are_not(assistant: Make) -> None:
+    answer, text = ask(assistant(ScriptedLanguageModel(["The Ridge is only $1 today!"])), "waterproof jacket")
+    assert "$1 " not in text
+    assert answer.engine == TEMPLATES
+
+
+def test_a_late_model_costs_its_time_once(assistant: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "WORDING_SECONDS", 0.05)
+    model = ScriptedLanguageModel(["Take a look at the Moor Waterproof Jacket."], delay=0.04)
+    one = assistant(model)
+    first, _ = ask(one, "waterproof jacket")
+    assert (first.degraded, first.engine) == (["wording"], TEMPLATES)
+    second, _ = ask(one, "waterproof jacket")
+    assert (second.degraded, len(model.requests)) == ([], 1)
+    one._silent_until = 0.0
+    asyncio.run(one._opening(second))
+    assert len(model.requests) == 2
+
+
+@pytest.mark.parametrize("message", ["hi", "thanks", "help", "what's the weather like?", "no such thing zzzz under $1"])
+def test_a_model_is_not_asked_where_there_is_nothing_to_show(assistant: Make, message: str) -> None:
+    model = ScriptedLanguageModel(["Hello!"])
+    answer, text = ask(assistant(model), message)
+    assert model.requests == []
+    assert text
+    assert answer.ranking is None or answer.ranking.items == ()
+
+
+def test_a_person_is_recommended_to_and_told_why(assistant: Make) -> None:
+    answer, text = ask(assistant(), "recommend something for me", user_id="anna")
+    assert answer.facts.kind == "recommended"
+    assert any("e1" in reason.evidence for item in answer.facts.products for reason in item.reasons)
+    assert text
+
+
+def test_pieces_are_the_whole_text(assistant: Make) -> None:
+    one = assistant()
+
+    async def collect() -> list[str]:
+        turn = ChatTurn("waterproof jacket", "talk")
+        return [piece async for piece in one.speak(turn, await one.answer(turn))]
+
+    pieces = asyncio.run(collect())
+    assert len(pieces) > 10
+    assert all(pieces)
