@@ -36,6 +36,7 @@ from tasteline.ports import CandidateSource, Embedder, LanguageModel, Store, Vec
 from tasteline.settings import Settings
 from tasteline.types import Ranking
 
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 RANKINGS_WAITING = 10_000
 """Written behind the answers; beyond this the oldest are dropped, because an answer must not wait for its log."""
 
@@ -86,6 +87,11 @@ class Shop:
         if self.language_model is not None:
             self.language_model.close()
         self.store.close()
+
+
+def unguarded(settings: Settings) -> bool:
+    """Would listen beyond loopback without a key."""
+    return settings.host not in LOOPBACK and not settings.api_keys
 
 
 def open_store(settings: Settings) -> Store:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import bootstrap
-from tasteline.errors import TastelineError
+from tasteline.errors import InvalidInput, TastelineError
 from tasteline.settings import Settings
 
 
@@ -67,5 +67,7 @@ def _language_model(settings: Settings) -> str:
 
 
 def _listening(settings: Settings) -> str:
+    if bootstrap.unguarded(settings):
+        raise InvalidInput(f"{settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]', or a loopback host.")
     keys = f"{len(settings.api_keys)} keys" if settings.api_keys else "no key: loopback only"
     return f"{settings.host}:{settings.port}, {keys}"

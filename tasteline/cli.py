@@ -36,7 +36,6 @@ app.add_typer(bench, name="bench")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def main() -> None:
@@ -45,6 +44,8 @@ def main() -> None:
         app()
     except TastelineError as error:
         _fail(str(error), next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
+    except OSError as error:
+        _fail(f"{error}; check the path, and that TASTELINE_HOME can be written", 3)
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -62,6 +63,7 @@ def _say_json(value: object) -> None:
 
 def _settings(**changes: object) -> Settings:
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from tasteline.settings import Settings
 
@@ -71,6 +73,8 @@ def _settings(**changes: object) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         _fail(f"setting TASTELINE_{name}: {first['msg']}", 2)
+    except SettingsError as error:
+        _fail(f"settings: {error}; lists are written as JSON, such as TASTELINE_API_KEYS='[\"…\"]'", 2)
 
 
 @contextmanager
@@ -224,9 +228,10 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
 
     import uvicorn
 
+    from app.bootstrap import unguarded
     from app.main import create_app
 
-    if settings.host not in LOOPBACK and not settings.api_keys:
+    if unguarded(settings):
         _fail(f"refusing to listen on {settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]'", 2)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -234,6 +239,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
+        listener.close()
         _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another with --port", 2)
     url = f"http://{settings.host}:{listener.getsockname()[1]}/"
     config = uvicorn.Config(
@@ -297,6 +303,7 @@ def _show(ranking: Ranking, as_json: bool) -> None:
         _say(RankingResponse.of(ranking).model_dump_json())
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from prompts.money import price_text
@@ -304,7 +311,8 @@ def _show(ranking: Ranking, as_json: bool) -> None:
     table = Table("", "product", "price", "why", box=None)
     for place, item in enumerate(ranking.items, start=1):
         price = price_text(item.product.price) if item.product.price else "–"
-        table.add_row(str(place), item.product.title, price, "; ".join(reason.text for reason in item.reasons))
+        why = "; ".join(reason.text for reason in item.reasons)
+        table.add_row(str(place), escape(item.product.title), price, escape(why))
     console = Console()
     if ranking.understood and ranking.understood.constraints:
         console.print("understood: " + ", ".join(c.label for c in ranking.understood.constraints), markup=False)

@@ -148,7 +148,8 @@ REFINES = re.compile(
     r"(?:in|but|only|without|not|no(?!,)(?! i\b)|make it|under|over|below|above|for|by|from|rather|instead|preferably"
     r"|with(?! (?:it|them)\b)|any (?:in|under|with|without|from|by|colou?r|size|brand|price)"
     r"|(?:just|also) (?:in|the|those|these|under|over|with|without|from|by)"
-    r"|(?:something|anything|ones?) (?:in|under|over|below|above|with|without|from|by|for|that|\w+er\b)"
+    r"|(?:something|anything|ones?) (?:in|under|over|below|above|with|without|from|by|\w+er\b)"
+    r"|ones? (?:for|that)"
     r"|(?:do you have|have you got|is there|are there|show me|show|have|i want|i need|i'd like)"
     r" (?:it|this|that|them|these|those|one|ones|any|something|anything) (?:in|under|with|without|from|by))\b"
 )

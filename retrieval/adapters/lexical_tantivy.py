@@ -27,6 +27,8 @@ WRITER_BYTES = 64000000
 PRESENT = 4096.0
 """Added to a hit's score for each word of the query that it carries: far above any BM25 sum, so that both can be read
 back from one number."""
+REORDERED = 200
+"""Hits that are put in order anew; costs next to nothing."""
 SELECTIVE_ROWS = 2_000
 """A mask that keeps fewer rows is put into the query; a broader one is met by asking for more."""
 
@@ -84,8 +86,12 @@ class TantivyLexicalIndex:
         words = self._words(query)
         if not words or k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        rows, scores = self._matching(self._any_of(words), k, allowed)
-        return _coordinated(rows, scores, len(words)) if self._coordination else (rows, scores)
+        if not self._coordination:
+            return self._matching(self._any_of(words), k, allowed)
+        # The engine's order is by words present first: cut at k there, a strong hit on fewer words would be lost.
+        rows, scores = self._matching(self._any_of(words), max(k, REORDERED), allowed)
+        rows, scores = _coordinated(rows, scores, len(words))
+        return rows[:k], scores[:k]
 
     def _any_of(self, words: Sequence[str]) -> Query:
         clauses = []

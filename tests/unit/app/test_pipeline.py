@@ -33,7 +33,7 @@ def assistant(shop: SmallShop) -> Iterator[Make]:
     made: list[Assistant] = []
 
     def make(model: ScriptedLanguageModel | None = None, deadline: float = 5.0) -> Assistant:
-        settings = Settings(deadline_seconds=deadline, _env_file=None)
+        settings = Settings(deadline_seconds=deadline, _env_file=None)  # type: ignore[call-arg]
         made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, model, Metrics(), settings))
         return made[-1]
 

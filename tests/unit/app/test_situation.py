@@ -70,7 +70,7 @@ def test_cheaper_is_below_the_middle_of_what_was_shown() -> None:
     talk = Talk()
     talk.say("waterproof jacket")
     [limit] = talk.query("cheaper").limits
-    assert (limit.label, limit.filters.price_max, limit.filters.currency) == ("under $79.00", 7_899, "USD")
+    assert (limit.label, limit.filters.price_max, limit.filters.currency) == ("under $89.00", 8_899, "USD")
 
 
 def test_cheaper_than_the_one_pointed_at() -> None:
@@ -85,14 +85,14 @@ def test_cheaper_with_more_to_it_keeps_both() -> None:
     talk.say("jacket")
     query = talk.query("something cheaper in red")
     assert query.further == ("something in red",)
-    assert query.limits[0].filters.price_max == 7_899
+    assert query.limits[0].filters.price_max == 8_899
 
 
 def test_dearer_and_back() -> None:
     talk = Talk()
     talk.say("jacket")
     [dearer] = talk.query("more expensive").limits
-    assert (dearer.label, dearer.filters.price_min) == ("over $89.00", 8_901)
+    assert (dearer.label, dearer.filters.price_min) == ("over $79.00", 7_901)
     [cheaper] = talk.query("cheaper").limits
     assert cheaper.filters.price_min is None
 
@@ -110,7 +110,7 @@ def test_any_price_lifts_what_cheaper_set_and_a_new_price_holds_again() -> None:
     talk.say("jacket")
     talk.say("cheaper")
     lifted = talk.query("any price")
-    assert (lifted.limits, lifted.ignore, lifted.further) == ((), {"price"}, ())
+    assert (lifted.limits, set(lifted.ignore), lifted.further) == ((), {"price"}, ())
     assert talk.query("under $100").ignore == frozenset()
 
 

@@ -1,5 +1,6 @@
 """Following the store: counts, vocabulary, and the ticks that drive them."""
 
+import itertools
 import threading
 import time
 from pathlib import Path
@@ -94,23 +95,24 @@ def test_the_reader_learns_the_catalogue(store: SqlStore) -> None:
 
 
 def test_the_reader_rests_after_its_work(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(100.0)  # every look at it takes a second, so that reading the catalogue costs some
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     live = new_live(store)
     live.sync()
     reader = Reader(live)
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
     reader.follow()
     first = reader.vocabulary
-    reader.follow()
-    assert reader.vocabulary is first
-    reader._not_before = 200.0
     store.put_products([product("c", "Stove")])
     live.sync()
     reader.follow()
     assert reader.vocabulary is first
-    now = 201.0
+    clock = itertools.count(100.0 + 10 * follow.REST)
     reader.follow()
-    assert reader.vocabulary is not first
+    second = reader.vocabulary
+    assert second is not first
+    clock = itertools.count(100.0 + 100 * follow.REST)
+    reader.follow()
+    assert reader.vocabulary is second  # nothing has changed
 
 
 def test_a_step_that_fails_stops_neither_the_others_nor_the_next_tick() -> None:

@@ -163,7 +163,8 @@ def test_a_failing_embedder_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_readers_never_see_the_three_disagree() -> None:
     store = SqlStore("sqlite://")
     live = new_live(store)
-    stop, wrong, reads = threading.Event(), [], 0
+    stop, reads = threading.Event(), 0
+    wrong: list[str] = []
 
     def change() -> None:
         turn = 0

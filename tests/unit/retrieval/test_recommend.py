@@ -101,17 +101,22 @@ def test_what_complements_a_cart_is_never_of_its_kinds(cart: tuple[str, ...]) ->
     assert ranking.items[0].reasons[0].kind == "complement"
 
 
+def test_what_is_in_the_cart_is_not_proposed_to_go_with_it() -> None:
+    kindless = SmallShop([product("bag", "Bag"), product("mug", "Mug")], [event("u", "bag", "purchase")])
+    assert ids(recommend(kindless, context="cart", cart=("bag",))) == []
+    assert ids(recommend(kindless, context="cart", cart=("mug",))) == ["bag"]
+
+
 def test_a_cart_of_nothing_is_an_answer() -> None:
     assert recommend(context="cart", limit=3).items
     assert recommend(context="cart", user_id="anna", limit=3).items
 
 
-@pytest.mark.parametrize(
-    "fields", [{"context": "product", "product_id": "gone"}, {"context": "cart", "cart": ("gone",)}]
-)
-def test_a_page_of_a_product_that_is_not_there(fields: dict[str, object]) -> None:
+def test_a_page_of_a_product_that_is_not_there() -> None:
     with pytest.raises(NotFound, match="gone"):
-        recommend(**fields)
+        recommend(context="product", product_id="gone")
+    with pytest.raises(NotFound, match="gone"):
+        recommend(context="cart", cart=("gone",))
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -182,7 +182,7 @@ def change_manifest(**changes: object) -> Callable[[Path], None]:
     return change
 
 
-REFUSED: dict[str, Callable[[Path], None]] = {
+REFUSED: dict[str, Callable[[Path], object]] = {
     "vectors damaged": damage("vectors.npy"),
     "rows damaged": damage("rows.json"),
     "file missing": lambda folder: (folder / "vectors.npy").unlink(),

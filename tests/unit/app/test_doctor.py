@@ -1,0 +1,83 @@
+"""The doctor tries every part, says what is wrong with one and goes on with the next."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app import bootstrap
+from app.doctor import Finding, examine
+from tasteline.errors import MissingExtra
+from tasteline.settings import Settings
+from tasteline.types import Product
+
+PARTS = ["home", "store", "embedder", "index", "language model", "listening"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    values = {"embedder": "hashing", "language_model": "none", "vector_index": "numpy"}
+    return Settings(home=tmp_path / "home", _env_file=None, **values)  # type: ignore[arg-type, call-arg]
+
+
+def findings(settings: Settings) -> dict[str, Finding]:
+    found = examine(settings)
+    assert [finding.part for finding in found] == PARTS
+    assert all(finding.detail and "\n" not in finding.detail for finding in found)
+    return {finding.part: finding for finding in found}
+
+
+def test_a_new_home_is_well(settings: Settings) -> None:
+    found = findings(settings)
+    assert all(finding.ok for finding in found.values())
+    assert found["index"].detail == "up to date"
+    assert found["embedder"].detail == "hashing/256, 256 dimensions"
+    assert found["language model"].detail == "none: replies are templates"
+    assert found["listening"].detail == "127.0.0.1:8080, no key: loopback only"
+
+
+def test_an_index_that_is_behind_is_well_but_told(settings: Settings) -> None:
+    bootstrap.build_index(settings)
+    store = bootstrap.open_store(settings)
+    store.put_products([Product("a", "Tent"), Product("b", "Kettle")])
+    store.close()
+    index = findings(settings)["index"]
+    assert index.ok
+    assert index.detail.startswith("2 changes behind")
+
+
+def test_a_damaged_index_does_not_hide_the_rest(settings: Settings) -> None:
+    bootstrap.build_index(settings)
+    (settings.home / "index" / "current").write_text("elsewhere")
+    found = findings(settings)
+    assert [part for part, finding in found.items() if not finding.ok] == ["index"]
+    assert "Run: tasteline index" in found["index"].detail
+
+
+def test_a_missing_part_is_told_with_its_remedy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Settings) -> None:
+        raise MissingExtra("No weights.", remedy="make setup")
+
+    monkeypatch.setattr(bootstrap, "open_language_model", missing)
+    found = findings(settings)
+    assert (found["language model"].ok, found["language model"].detail) == (False, "No weights. Run: make setup")
+    assert found["store"].ok
+
+
+def test_a_home_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = findings(settings.model_copy(update={"home": tmp_path / "file"}))
+    assert not found["store"].ok
+    assert "TASTELINE_HOME" in found["store"].detail
+
+
+def test_keys_are_counted_and_never_shown(settings: Settings) -> None:
+    guarded = settings.model_copy(update={"api_keys": (SecretStr("hidden"),), "host": "0.0.0.0"})
+    listening = findings(guarded)["listening"]
+    assert listening.ok
+    assert "1 key" in listening.detail
+    assert "hidden" not in str(findings(guarded))
+
+
+def test_listening_beyond_loopback_without_a_key_is_not_well(settings: Settings) -> None:
+    assert not findings(settings.model_copy(update={"host": "0.0.0.0"}))["listening"].ok

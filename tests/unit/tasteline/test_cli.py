@@ -1,0 +1,250 @@
+"""The command line as a script would use it: what is printed where, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasteline import cli
+
+FEED = [
+    {
+        "id": f"jacket-{colour}",
+        "title": f"Waterproof Jacket {colour.title()}",
+        "categories": ["Clothing", "Jackets"],
+        "price": {"amount": 7_900 + place, "currency": "USD"},
+        "attributes": {"color": [colour]},
+    }
+    for place, colour in enumerate(["blue", "red", "green"])
+] + [
+    {"id": "kettle", "title": "Enamel Kettle", "categories": ["Kettles"], "price": {"amount": 2_900, "currency": "USD"}}
+]
+EVENTS = [
+    {
+        "event_id": "e1",
+        "event": "view_item",
+        "user_id": "anna",
+        "product_id": "jacket-red",
+        "time": "2026-01-05T10:00:00Z",
+    },
+    {"event_id": "e2", "event": "purchase", "user_id": "bo", "product_id": "kettle", "time": "2026-01-06T10:00:00Z"},
+]
+
+
+class Outcome:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> dict[str, object]:
+        """The one JSON object that is all of standard output."""
+        assert self.out.count("\n") == 1, self.out
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        return value
+
+
+class Shell:
+    """Runs `tasteline ARGUMENTS…` in this process, with a home of its own."""
+
+    def __init__(self, home: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.home = home
+        self._capture = capture
+        self._patch = patch
+
+    def __call__(self, *arguments: str) -> Outcome:
+        self._patch.setattr("sys.argv", ["tasteline", *arguments])
+        self._capture.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        printed = self._capture.readouterr()
+        assert isinstance(code, int)
+        return Outcome(code, printed.out, printed.err)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("HOME", str(tmp_path / "home")),
+        ("EMBEDDER", "hashing"),
+        ("LANGUAGE_MODEL", "none"),
+        ("VECTOR_INDEX", "numpy"),
+    ):
+        monkeypatch.setenv(f"TASTELINE_{name}", value)
+    monkeypatch.delenv("TASTELINE_API_KEYS", raising=False)
+    return Shell(tmp_path / "home", capsys, monkeypatch)
+
+
+@pytest.fixture
+def filled(shell: Shell, tmp_path: Path) -> Shell:
+    for name, rows in (("products", FEED), ("events", EVENTS)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        assert shell("import", str(tmp_path / f"{name}.jsonl")).code == 0
+    assert shell("index").code == 0
+    return shell
+
+
+def failed(outcome: Outcome, code: int) -> str:
+    """Ended with `code`, printed nothing, and said one clear line."""
+    assert (outcome.code, outcome.out) == (code, "")
+    [line] = outcome.err.splitlines()
+    assert line.startswith("tasteline: ")
+    return line
+
+
+def test_import_counts_and_keeps_what_it_could_not_take(shell: Shell, tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text("".join(json.dumps(row) + "\n" for row in FEED) + '{"id": "broken"\n')
+    report = shell("import", str(feed), "--json").json
+    assert report["products"] == {"accepted": 4, "repeated": 0, "rejected": 1}
+    assert "broken" in Path(str(report["rejects_file"])).read_text()
+    assert shell("import", str(feed), "--json").json["products"] == {"accepted": 0, "repeated": 4, "rejected": 1}
+    told = shell("import", str(feed))
+    assert told.code == 0
+    assert "0 accepted, 4 repeated, 1 rejected" in told.out
+
+
+def test_index_says_what_it_did(filled: Shell) -> None:
+    built = filled("index", "--json").json
+    assert (built["products"], built["changed"], built["embedder"]) == (4, 0, "hashing/256")
+    assert "4 products indexed" in filled("index").out
+
+
+def test_search(filled: Shell) -> None:
+    answer = filled("search", "waterproof jacket in red", "--json").json
+    assert [item["product"]["id"] for item in answer["items"]] == ["jacket-red"]  # type: ignore[attr-defined]
+    told = filled("search", "kettle under $1")
+    assert told.code == 0
+    assert "Nothing fits." in told.out
+    assert "without “under $1”" in told.out
+    assert "$29.00" in filled("search", "kettle", "--limit", "1").out
+
+
+def test_a_title_in_brackets_is_printed_as_it_is(filled: Shell, tmp_path: Path) -> None:
+    feed = tmp_path / "odd.jsonl"
+    feed.write_text(json.dumps({"id": "odd", "title": "Sock [red] Sampler", "price": None}) + "\n")
+    assert filled("import", str(feed)).code == 0
+    assert "[red]" in filled("search", "sock sampler", "--limit", "1").out
+
+
+def test_recommend(filled: Shell) -> None:
+    answer = filled("recommend", "anna", "--json", "--limit", "2").json
+    texts = [item["reasons"][0]["text"] for item in answer["items"]]  # type: ignore[attr-defined]
+    assert "Because you viewed Waterproof Jacket Red" in texts
+    assert filled("recommend", "nobody").code == 0
+
+
+def test_export_and_erase(filled: Shell) -> None:
+    assert [e["id"] for e in filled("export", "anna").json["events"]] == ["e1"]  # type: ignore[attr-defined]
+    assert filled("erase", "anna", "--json").json == {"user": "anna", "removed": 1}
+    assert filled("export", "anna").json["events"] == []
+    assert filled("erase", "nobody").out == "0 rows removed.\n"
+
+
+def popular(shell: Shell) -> set[str]:
+    """What a stranger is told to be popular."""
+    items = shell("recommend", "nobody", "--json", "--limit", "4").json["items"]
+    return {i["product"]["id"] for i in items if i["reasons"][0]["text"].startswith("Popular")}  # type: ignore[attr-defined]
+
+
+def test_what_an_erased_person_did_is_counted_no_more(filled: Shell) -> None:
+    assert popular(filled) == {"kettle", "jacket-red"}
+    filled("erase", "bo")
+    assert popular(filled) == {"jacket-red"}
+
+
+def test_doctor(filled: Shell) -> None:
+    findings = filled("doctor", "--json").json
+    assert all(finding["ok"] for finding in findings.values())  # type: ignore[index]
+    assert findings["index"]["detail"] == "up to date"  # type: ignore[index]
+    told = filled("doctor")
+    assert told.code == 0
+    assert all(line.startswith("ok ") for line in told.out.splitlines())
+
+
+def damage(home: Path) -> None:
+    folder = home / "index" / (home / "index" / "current").read_text()
+    (folder / "vectors.npy").write_bytes(b"rust")
+
+
+def test_a_damaged_index_says_how_to_mend_it_and_that_mends_it(filled: Shell) -> None:
+    damage(filled.home)
+    assert "Run: tasteline index" in failed(filled("search", "kettle", "--json"), 3)
+    doctor = filled("doctor", "--json")
+    assert doctor.code == 3
+    assert doctor.json["index"]["ok"] is False  # type: ignore[index]
+    assert filled("index").code == 0
+    assert filled("search", "kettle").code == 0
+
+
+def test_an_index_of_another_embedder(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASTELINE_VECTOR_INDEX", "faiss")
+    assert "tasteline index" in failed(filled("search", "kettle"), 3)
+    assert filled("index").code == 0
+    assert filled("search", "kettle").code == 0
+
+
+def test_a_path_that_is_not_there(shell: Shell) -> None:
+    assert "nowhere.jsonl" in failed(shell("import", "nowhere.jsonl", "--json"), 2)
+
+
+def test_a_format_that_is_not_known(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "feed.jsonl").write_text("{}\n")
+    assert "martian" in failed(shell("import", str(tmp_path / "feed.jsonl"), "--format", "martian"), 2)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+def test_no_listening_beyond_loopback_without_a_key(shell: Shell, host: str) -> None:
+    line = failed(shell("serve", "--host", host), 2)
+    assert host in line
+    assert "TASTELINE_API_KEYS" in line
+
+
+def test_a_taken_port(shell: Shell) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "--port" in failed(shell("serve", "--port", str(taken.getsockname()[1])), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "ninety"), ("EMBEDDER", "magic"), ("DEADLINE_SECONDS", "-1"), ("API_KEYS", "not json")]
+)
+def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TASTELINE_{name}", value)
+    assert name in failed(shell("erase", "anna"), 2).upper()
+
+
+def test_wrong_usage(shell: Shell) -> None:
+    for arguments in (["search"], ["search", "x", "--limit", "0"], ["fly"], ["serve", "--port", "99999"]):
+        outcome = shell(*arguments)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err
+
+
+def test_a_home_that_cannot_be_written_is_one_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TASTELINE_HOME", str(tmp_path / "file"))
+    assert "TASTELINE_HOME" in failed(shell("export", "anna"), 3)
+
+
+def test_an_empty_shop_answers_with_nothing(shell: Shell) -> None:
+    assert shell("search", "kettle", "--json").json["items"] == []
+    assert shell("recommend", "anna", "--json").json["items"] == []
+    assert shell("index", "--json").json["products"] == 0
+
+
+def test_chat_until_an_empty_line(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter(["kettle", "how much is it?", ""])
+    monkeypatch.setattr("builtins.input", lambda _: next(said))
+    outcome = filled("chat")
+    assert outcome.code == 0
+    assert outcome.out.count("$29.00") >= 2
