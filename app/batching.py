@@ -60,10 +60,11 @@ class Batcher(Generic[Request, Answer]):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._executor, self._answer, [request for request, _ in batch])
+            settled = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 -- handed to whoever waits for it
             await self._settle_failure(batch, error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in settled:
             if not future.done():
                 future.set_result(answer)
 

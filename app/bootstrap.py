@@ -7,15 +7,13 @@ beside a search went from 16 to 489 ms), batching gives concurrency.
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from app.agent.pipeline import Assistant
+from app.shop import RANKINGS_WAITING, Shop, featured_in, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
@@ -37,56 +35,6 @@ from tasteline.settings import Settings
 from tasteline.types import Ranking
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-RANKINGS_WAITING = 10_000
-"""Written behind the answers; beyond this the oldest are dropped, because an answer must not wait for its log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Featured:
-    """A person that the demo page offers to be."""
-
-    user_id: str
-    name: str
-    about: str
-
-
-@dataclass(slots=True)
-class Shop:
-    """Everything wired. `close()` ends it in reverse order."""
-
-    settings: Settings
-    store: Store
-    live: LiveIndex
-    embedder: Embedder
-    searcher: Searcher
-    recommender: Recommender
-    assistant: Assistant
-    language_model: LanguageModel | None
-    writer: CommitBatcher
-    metrics: Metrics
-    follower: Follower
-    workers: ThreadPoolExecutor
-    rankings: deque[tuple[Ranking, str | None]]
-    reader: Reader
-    featured: list[Featured] = field(default_factory=list)
-
-    def caught_up(self) -> None:
-        """Returns when everything in the store is searchable."""
-        self.live.sync()
-        self.reader.follow()
-
-    def flush_rankings(self) -> None:
-        """Write what still waits, so that export and erasure see everything."""
-        _write_rankings(self.store, self.rankings)
-
-    def close(self) -> None:
-        self.assistant.close()
-        self.workers.shutdown(wait=True, cancel_futures=True)
-        self.writer.close()
-        self.follower.close()
-        if self.language_model is not None:
-            self.language_model.close()
-        self.store.close()
 
 
 def unguarded(settings: Settings) -> bool:
@@ -207,7 +155,7 @@ def open_shop(
         "index": lambda: _follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
-        "rankings": lambda: _write_rankings(store, rankings),
+        "rankings": lambda: write_rankings(store, rankings),
     }
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
@@ -227,7 +175,7 @@ def open_shop(
         workers=ThreadPoolExecutor(max_workers=4, thread_name_prefix="shop"),
         rankings=rankings,
         reader=reader,
-        featured=_featured(settings.home),
+        featured=featured_in(settings.home),
     )
 
 
@@ -254,15 +202,3 @@ def _follow_index(live: LiveIndex, metrics: Metrics) -> None:
     with live.read() as indexes:
         metrics.products.set(indexes.catalogue.size)
         metrics.revision.set(indexes.revision)
-
-
-def _write_rankings(store: Store, rankings: deque[tuple[Ranking, str | None]]) -> None:
-    waiting = [rankings.popleft() for _ in range(len(rankings))]
-    if waiting:
-        store.save_rankings(waiting)
-
-
-def _featured(home: Path) -> list[Featured]:
-    """People whom the demo wrote down for its page; nobody elsewhere."""
-    path = home / "featured.json"
-    return [Featured(**person) for person in json.loads(path.read_text())] if path.exists() else []

@@ -23,7 +23,7 @@ from app.telemetry import Metrics, configure_logging
 from tasteline.settings import Settings
 
 if TYPE_CHECKING:
-    from app.bootstrap import Shop
+    from app.shop import Shop
 
 WEB = Path(__file__).parent / "web"
 

@@ -62,4 +62,4 @@ def fuse(lists: Sequence[tuple[str, float, Rows, Scores]], limit: int | None = N
 
 def _scaled(scores: Scores, weight: float) -> Scores:
     best = float(scores.max())
-    return scores * np.float32(weight / best) if best > 0 else np.zeros_like(scores)
+    return scores / np.float32(best) * np.float32(weight) if best > 0 else np.zeros_like(scores)

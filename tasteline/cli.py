@@ -16,7 +16,7 @@ from tasteline.errors import InputError, SetupError, TastelineError, TransientEr
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from app.bootstrap import Shop
+    from app.shop import Shop
     from retrieval.importing.run import ImportReport
     from tasteline.ports import Store
     from tasteline.settings import Settings

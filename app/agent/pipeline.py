@@ -1,7 +1,7 @@
 """The assistant: understand → retrieve → rank → respond, under one deadline, each stage timed and allowed to fail.
 
 Takes a shopper's message, gives an `Answer` whose products are known before its first word is. Facts come from the
-store; the language model's wording is used only where the check finds every claim in them (`app.agent.grounding`).
+store; a language model may word the opening (`app.agent.opening`), where the check finds every claim in them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from typing import TypeVar
 
 import structlog
 
-from app.agent.grounding import check
+from app.agent.opening import TEMPLATES, Opening
 from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
 from app.telemetry import Metrics
 from prompts.facts import ReplyFacts
 from prompts.reply import follow_ups, render_reply
-from prompts.wording import render_wording_messages
 from retrieval.live import LiveIndex
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
@@ -31,14 +30,6 @@ from tasteline.types import Interest, Ranking, Turn
 
 SHOWN = 4
 """Products in one chat answer: what a person can hold in mind and point at."""
-WORDING_SECONDS = 1.5
-"""A shopper waits no longer for eloquence."""
-REST_SECONDS = 30.0
-"""After a late or broken wording: an engine in trouble is not waited for again and again."""
-WORDING_TOKENS = 48
-WORDED = {"found", "refined", "recommended", "similar", "complement"}
-"""Kinds of answer whose opening a model may word; the others are facts alone."""
-TEMPLATES = "templates"
 
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
@@ -85,11 +76,10 @@ class Assistant:
         self._live = live
         self._searcher = searcher
         self._recommender = recommender
-        self._language_model = language_model
+        self._opening = Opening(language_model, metrics)
         self._metrics = metrics
         self._settings = settings
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="assistant")
-        self._silent_until = 0.0
 
     async def answer(self, turn: ChatTurn) -> Answer:
         """Everything but the words. A stage that fails or is late leaves its name in `degraded`."""
@@ -124,8 +114,11 @@ class Assistant:
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncIterator[str]:
         """The reply in pieces; afterwards the conversation is kept."""
         started = time.perf_counter()
-        opening = await self._opening(answer)
-        text = f"{opening}\n\n{render_reply(answer.facts)}" if opening else render_reply(answer.facts)
+        opening = await self._opening.of(answer.facts)
+        answer.engine = opening.engine
+        answer.degraded += ["wording"] if opening.failed else []
+        reply = render_reply(answer.facts)
+        text = f"{opening.text}\n\n{reply}" if opening.text else reply
         for piece in _pieces(text):
             yield piece
         await self._remember(turn, answer, text)
@@ -165,30 +158,6 @@ class Assistant:
     ) -> ReplyFacts:
         with self._live.read() as indexes:
             return facts_of(situation, ranking, interests, degraded, indexes.catalogue, self._settings.shop_name)
-
-    async def _opening(self, answer: Answer) -> str:
-        """A sentence or two by the language model, where there is one in time and every claim in it is true."""
-        model = self._language_model
-        if answer.facts.kind not in WORDED or not answer.facts.products:
-            return ""
-        if model is None or not model.ready or time.monotonic() < self._silent_until:
-            return ""
-        written = []
-        try:
-            messages = render_wording_messages(answer.facts)
-            async for piece in model.stream(messages, max_tokens=WORDING_TOKENS, timeout=WORDING_SECONDS):
-                written.append(piece)
-        except TastelineError as error:
-            self._metrics.wording.labels("failed").inc()
-            log.info("wording_failed", error=type(error).__name__)
-            answer.degraded.append("wording")
-            self._silent_until = time.monotonic() + REST_SECONDS
-            return ""
-        checked = check("".join(written), answer.facts)
-        self._metrics.wording.labels(checked.verdict).inc()
-        if checked.text:
-            answer.engine = model.name
-        return checked.text
 
     async def _remember(self, turn: ChatTurn, answer: Answer, text: str) -> None:
         shown = tuple(item.product.id for item in answer.facts.products)

@@ -17,6 +17,7 @@ from prompts.money import price_text
 from retrieval.catalogue import Catalogue
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
+from retrieval.understanding import merge
 from tasteline.types import Constraint, Filters, Interest, Price, Product, RankedProduct, Ranking, Reason, Turn
 
 CANDIDATES = 40
@@ -81,7 +82,7 @@ def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, c
     if move.intent == "find":
         return Situation(state.starting(move.text, ignore), move, turn)
     if move.intent == "recommend":
-        return Situation(replace(state, mode="recommend", fragments=(), seen=()), move, turn)
+        return Situation(DialogueState(shown=state.shown, focus=state.focus, mode="recommend"), move, turn)
     if move.intent == "similar" and move.references:
         return Situation(replace(state, mode="similar", anchor=move.references[0], seen=()), move, turn)
     if move.intent == "refine":
@@ -94,9 +95,9 @@ def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, c
 def _refined(state: DialogueState, move: Move, ignore: Sequence[str]) -> DialogueState:
     """The request with what was added to it and without what was taken back."""
     ignored = dict.fromkeys((*state.ignore, *ignore, *move.takes_back))
-    state = replace(state, ignore=tuple(ignored), seen=(), mode="search")
-    if move.further:
-        state = replace(state, fragments=(*state.fragments, move.further))
+    fragments = (*state.fragments, move.further) if move.further else state.fragments
+    mode = "search" if fragments else state.mode
+    state = replace(state, ignore=tuple(ignored), fragments=fragments, seen=(), mode=mode)
     if "price" in move.takes_back:
         return replace(state, price_min=None, price_max=None)
     if PRICED.search(move.further.casefold()):
@@ -112,11 +113,12 @@ def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue)
     if not prices:
         return Situation(state, move, turn)
     middle = int(statistics.median_high(prices) if move.cheaper else statistics.median_low(prices))
+    state = replace(state, ignore=tuple(key for key in state.ignore if key != "price"))
     if move.cheaper:
         state = replace(state, price_max=middle - 1, price_min=None)
     else:
         state = replace(state, price_min=middle + 1, price_max=None)
-    if not state.fragments:
+    if not state.fragments and move.references:
         names = [product.categories[-1] for product in pointed if product.categories]
         state = replace(state, fragments=(names[0],) if names else (), mode="search")
     return Situation(state, move, turn, _limit(state, catalogue))
@@ -158,11 +160,11 @@ def wanted(situation: Situation, user_id: str | None, session_id: str | None) ->
     if move.intent == "complement" and move.references:
         return replace(person, context="cart", cart=move.references)
     more = move.intent == "more"
-    unseen = replace(person, filters=Filters(exclude_ids=frozenset(state.seen if more else ())))
+    unseen = Filters(exclude_ids=frozenset(state.seen if more else ()))
     if more and state.mode == "similar" and state.anchor:
-        return replace(unseen, context="similar", product_id=state.anchor)
-    if move.intent == "recommend" or (more and state.mode == "recommend"):
-        return unseen
+        return replace(person, context="similar", product_id=state.anchor, filters=unseen)
+    if state.mode == "recommend" and move.intent in ("recommend", "refine", "more"):
+        return replace(person, filters=merge(unseen, situation.limits))
     return None
 
 
@@ -219,7 +221,7 @@ def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]
         return "clarify"
     if ranking is not None and (not ranking.items or ranking.relaxations):
         return "nothing_found"
-    if move.intent == "more" and situation.state.mode == "recommend":
+    if move.intent in ("more", "refine") and situation.state.mode == "recommend":
         return "recommended"
     return KINDS[move.intent]
 
@@ -232,11 +234,11 @@ def _products(ids: Sequence[str], catalogue: Catalogue) -> dict[str, Product]:
 
 def _asked(text: str, shown: Sequence[RankedProduct]) -> tuple[str, ...]:
     """Attributes of the product that the message names, and what it names beside them ("weight")."""
-    low = text.casefold()
+    low, told = text.casefold(), " ".join(item.product.title for item in shown).casefold()
     names = dict.fromkeys(name for item in shown for name in item.product.attributes)
     asked = [name for name in names if name.casefold() in low]
     general = ("size", "weight", "color", "material", "capacity", "warranty", "waterproof", "wireless")
-    return tuple(dict.fromkeys(asked + [name for name in general if name in low]))
+    return tuple(dict.fromkeys(asked + [name for name in general if name in low and name not in told]))
 
 
 def _facets(items: Sequence[RankedProduct]) -> tuple[Facet, ...]:

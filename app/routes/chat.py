@@ -12,7 +12,6 @@ from fastapi import APIRouter, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.agent.pipeline import Answer, ChatTurn
-from app.bootstrap import Shop
 from app.routes.dependencies import PROBLEMS, TheShop, within_limit
 from app.schemas import (
     ChatDetails,
@@ -22,6 +21,7 @@ from app.schemas import (
     RankingResponse,
     UnderstoodModel,
 )
+from app.shop import Shop
 from tasteline.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["chat"], responses=PROBLEMS)

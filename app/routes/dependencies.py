@@ -10,8 +10,8 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from app.batching import Batcher
-from app.bootstrap import Shop
 from app.schemas import Problem
+from app.shop import Shop
 from retrieval.search import SearchQuery
 from tasteline.errors import TooLarge
 from tasteline.types import Ranking

@@ -5,7 +5,6 @@ from __future__ import annotations
 import orjson
 from fastapi import APIRouter, Response
 
-from app.bootstrap import Shop
 from app.routes.dependencies import NOT_FOUND, PROBLEMS, Searches, TheShop, answer, in_worker, within_limit
 from app.schemas import (
     Id,
@@ -15,6 +14,7 @@ from app.schemas import (
     RecommendationRequest,
     SearchRequest,
 )
+from app.shop import Shop
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
 from tasteline.types import Event, Ranking

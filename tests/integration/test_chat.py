@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from app.llm.scripted import ScriptedLanguageModel
 from app.main import create_app
+from app.shop import Shop
 from tasteline.settings import Settings
 from tests.integration.conftest import PRODUCTS, Say
 
@@ -179,7 +180,7 @@ def voiced(settings: Settings) -> Iterator[Voice]:
     clients: list[TestClient] = []
 
     def make(model: ScriptedLanguageModel) -> TestClient:
-        def open_shop(chosen: Settings) -> bootstrap.Shop:
+        def open_shop(chosen: Settings) -> Shop:
             return bootstrap.open_shop(chosen, language_model=model)
 
         client = TestClient(create_app(settings, open_shop))

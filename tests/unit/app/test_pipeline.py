@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from app.agent import pipeline
-from app.agent.pipeline import SHOWN, TEMPLATES, Answer, Assistant, ChatTurn
+from app.agent import opening
+from app.agent.opening import TEMPLATES
+from app.agent.pipeline import SHOWN, Answer, Assistant, ChatTurn
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from tasteline.errors import EngineFailed, SnapshotMismatch
@@ -173,15 +174,15 @@ def test_false_words_are_not(assistant: Make) -> None:
 
 
 def test_a_late_model_costs_its_time_once(assistant: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "WORDING_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "WORDING_SECONDS", 0.05)
     model = ScriptedLanguageModel(["Take a look at the Moor Waterproof Jacket."], delay=0.04)
     one = assistant(model)
     first, _ = ask(one, "waterproof jacket")
     assert (first.degraded, first.engine) == (["wording"], TEMPLATES)
     second, _ = ask(one, "waterproof jacket")
     assert (second.degraded, len(model.requests)) == ([], 1)
-    one._silent_until = 0.0
-    asyncio.run(one._opening(second))
+    one._opening._silent_until = 0.0
+    asyncio.run(one._opening.of(second.facts))
     assert len(model.requests) == 2
 
 

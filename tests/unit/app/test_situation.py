@@ -152,10 +152,34 @@ def test_more_of_what_was_recommended_and_of_what_is_similar() -> None:
     assert wanted(talk.say("more"), "anna", None) is None
 
 
-def test_cheaper_after_a_recommendation_searches_its_kind() -> None:
+def test_cheaper_after_a_recommendation_recommends_what_is_cheaper() -> None:
     talk = Talk(shown=IDS[:2])
     talk.say("surprise me")
-    assert talk.query("cheaper").text == "Jackets"
+    situation = talk.say("cheaper")
+    cheaper = wanted(situation, "anna", None)
+    assert cheaper is not None
+    assert (cheaper.filters.price_max, search_query(situation)) == (8_899, None)
+    more = wanted(talk.say("more"), "anna", None)
+    assert more is not None
+    assert (more.filters.price_max, more.filters.exclude_ids) == (8_899, frozenset(IDS[:2]))
+    anew = wanted(talk.say("surprise me"), "anna", None)
+    assert anew is not None
+    assert anew.filters.price_max is None
+
+
+def test_cheaper_than_one_that_was_recommended_searches_its_kind() -> None:
+    talk = Talk(shown=IDS[:2])
+    talk.say("surprise me")
+    query = talk.query("cheaper than the first one")
+    assert (query.text, query.limits[0].filters.price_max) == ("Jackets", 7_899)
+
+
+def test_cheaper_holds_again_after_any_price() -> None:
+    talk = Talk()
+    talk.say("jacket")
+    talk.say("any price")
+    query = talk.query("cheaper")
+    assert (set(query.ignore), query.limits[0].filters.price_max) == (set(), 8_899)
 
 
 def test_what_goes_with_it_asks_for_complements() -> None:
@@ -202,6 +226,7 @@ RANKING = Ranking("r", tuple(RankedProduct(product, 1.0) for product in PRODUCTS
         (["jacket", "more"], RANKING, "more"),
         (["surprise me"], RANKING, "recommended"),
         (["surprise me", "more"], RANKING, "recommended"),
+        (["surprise me", "cheaper"], RANKING, "recommended"),
         (["jacket", "similar to the first"], RANKING, "similar"),
         (["jacket", "what goes with it"], RANKING, "complement"),
         (["jacket", "compare 1 and 2"], None, "compared"),
@@ -233,6 +258,13 @@ def test_facts_of_one_name_what_was_asked() -> None:
     talk.say("jacket")
     found = facts(talk.say("what is the weight of the second one"), None)
     assert ([item.product.id for item in found.products], found.asked) == ([IDS[1]], ("weight",))
+
+
+def test_what_the_title_says_is_not_unknown() -> None:
+    talk = Talk(of=catalogue(Product("jacket0", "Waterproof Jacket")))
+    talk.say("jacket")
+    situation = talk.say("is it waterproof?")
+    assert facts_of(situation, None, [], (), talk.of, "the shop").asked == ()
 
 
 def test_the_anchor_of_what_is_similar_is_named() -> None:

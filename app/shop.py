@@ -1,0 +1,84 @@
+"""A running shop: its parts as `app.bootstrap` wired them, and what a route may ask of all of them together."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.agent.pipeline import Assistant
+from app.telemetry import Metrics
+from retrieval.commit_batcher import CommitBatcher
+from retrieval.follow import Follower, Reader
+from retrieval.live import LiveIndex
+from retrieval.recommend import Recommender
+from retrieval.search import Searcher
+from tasteline.ports import Embedder, LanguageModel, RankingStore, Store
+from tasteline.settings import Settings
+from tasteline.types import Ranking
+
+RANKINGS_WAITING = 10_000
+"""Written behind the answers; beyond this the oldest are dropped, because an answer must not wait for its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Featured:
+    """A person that the demo page offers to be."""
+
+    user_id: str
+    name: str
+    about: str
+
+
+@dataclass(slots=True)
+class Shop:
+    """Everything wired. `close()` ends it in reverse order."""
+
+    settings: Settings
+    store: Store
+    live: LiveIndex
+    embedder: Embedder
+    searcher: Searcher
+    recommender: Recommender
+    assistant: Assistant
+    language_model: LanguageModel | None
+    writer: CommitBatcher
+    metrics: Metrics
+    follower: Follower
+    workers: ThreadPoolExecutor
+    rankings: deque[tuple[Ranking, str | None]]
+    reader: Reader
+    featured: list[Featured] = field(default_factory=list)
+
+    def caught_up(self) -> None:
+        """Returns when everything in the store is searchable."""
+        self.live.sync()
+        self.reader.follow()
+
+    def flush_rankings(self) -> None:
+        """Write what still waits, so that export and erasure see everything."""
+        write_rankings(self.store, self.rankings)
+
+    def close(self) -> None:
+        self.assistant.close()
+        self.workers.shutdown(wait=True, cancel_futures=True)
+        self.writer.close()
+        self.follower.close()
+        if self.language_model is not None:
+            self.language_model.close()
+        self.store.close()
+
+
+def write_rankings(store: RankingStore, rankings: deque[tuple[Ranking, str | None]]) -> None:
+    """Keep what was shown since the last call."""
+    waiting = [rankings.popleft() for _ in range(len(rankings))]
+    if waiting:
+        store.save_rankings(waiting)
+
+
+def featured_in(home: Path) -> list[Featured]:
+    """People whom the demo wrote down for its page; nobody elsewhere."""
+    path = home / "featured.json"
+    return [Featured(**person) for person in json.loads(path.read_text())] if path.exists() else []
