@@ -13,19 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from app.agent.pipeline import Assistant
-from app.shop import RANKINGS_WAITING, Shop, featured_in, write_rankings
+from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Indexes, LiveIndex, Progress
-from retrieval.models.sources import (
-    CooccurrenceSource,
-    HabitSource,
-    LikenessSource,
-    NewSource,
-    PopularSource,
-    RatedSource,
-)
+from retrieval.models import sources
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.snapshot import load_snapshot, save_snapshot
@@ -33,13 +26,6 @@ from tasteline.errors import SnapshotMismatch
 from tasteline.ports import CandidateSource, Embedder, LanguageModel, Store, VectorIndex
 from tasteline.settings import Settings
 from tasteline.types import Ranking
-
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-
-def unguarded(settings: Settings) -> bool:
-    """Would listen beyond loopback without a key."""
-    return settings.host not in LOOPBACK and not settings.api_keys
 
 
 def open_store(settings: Settings) -> Store:
@@ -53,8 +39,7 @@ def open_embedder(settings: Settings) -> Embedder:
     """The configured embedder behind the cache of texts already embedded."""
     from retrieval.embedding import CachedEmbedder, EmbeddingCache
 
-    embedder = _bare_embedder(settings)
-    return CachedEmbedder(embedder, EmbeddingCache(settings.home / "embeddings.db"))
+    return CachedEmbedder(_bare_embedder(settings), EmbeddingCache(settings.home / "embeddings.db"))
 
 
 def _bare_embedder(settings: Settings) -> Embedder:
@@ -97,8 +82,8 @@ def open_language_model(settings: Settings) -> LanguageModel | None:
     from app.llm.openvino_genai import OpenVinoLanguageModel
     from retrieval.adapters.weights import language_model_path
 
-    path = language_model_path(settings.language_model_path)
-    model = OpenVinoLanguageModel(path, settings.home / "models", settings.language_model_threads)
+    weights = language_model_path(settings.language_model_path)
+    model = OpenVinoLanguageModel(weights, settings.home / "models", settings.language_model_threads)
     model.warm()  # loads beside the first requests, which do not wait for it
     return model
 
@@ -122,12 +107,14 @@ def build_index(settings: Settings, progress: Progress | None = None) -> dict[st
         except SnapshotMismatch:
             live = open_live(settings, store, embedder, fresh=True)
         changed = live.sync(progress)
-        behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
-        behaviour.fit()
+        Behaviour(store, live, settings.home / COUNTS_FILE).fit()
         manifest = save_snapshot(live, embedder, settings.home)
-        with live.read() as indexes:
-            size = indexes.catalogue.size
-    return {"products": size, "changed": changed, "revision": manifest.revision, "embedder": manifest.embedder}
+    return {
+        "products": live.present.catalogue.size,
+        "changed": changed,
+        "revision": manifest.revision,
+        "embedder": manifest.embedder,
+    }
 
 
 def open_shop(
@@ -152,7 +139,7 @@ def open_shop(
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {
-        "index": lambda: _follow_index(live, metrics),
+        "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
         "rankings": lambda: write_rankings(store, rankings),
@@ -185,20 +172,12 @@ def _recommender(
     def indexes() -> Indexes:
         return live.present
 
-    sources: list[CandidateSource] = [
-        CooccurrenceSource(behaviour, indexes),
-        LikenessSource(indexes),
-        PopularSource(behaviour, indexes),
-        RatedSource(indexes),
-        HabitSource(),
-        NewSource(behaviour, indexes),
+    proposing: list[CandidateSource] = [
+        sources.CooccurrenceSource(behaviour, indexes),
+        sources.LikenessSource(indexes),
+        sources.PopularSource(behaviour, indexes),
+        sources.RatedSource(indexes),
+        sources.HabitSource(),
+        sources.NewSource(behaviour, indexes),
     ]
-    return Recommender(live, store, sources, searcher, lambda: behaviour().repeat_share, new_id)
-
-
-def _follow_index(live: LiveIndex, metrics: Metrics) -> None:
-    if live.behind:
-        live.sync()
-    with live.read() as indexes:
-        metrics.products.set(indexes.catalogue.size)
-        metrics.revision.set(indexes.revision)
+    return Recommender(live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id)

@@ -67,7 +67,7 @@ def _language_model(settings: Settings) -> str:
 
 
 def _listening(settings: Settings) -> str:
-    if bootstrap.unguarded(settings):
+    if settings.unguarded():
         raise InvalidInput(f"{settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]', or a loopback host.")
     keys = f"{len(settings.api_keys)} keys" if settings.api_keys else "no key: loopback only"
     return f"{settings.host}:{settings.port}, {keys}"

@@ -82,3 +82,12 @@ def featured_in(home: Path) -> list[Featured]:
     """People whom the demo wrote down for its page; nobody elsewhere."""
     path = home / "featured.json"
     return [Featured(**person) for person in json.loads(path.read_text())] if path.exists() else []
+
+
+def follow_index(live: LiveIndex, metrics: Metrics) -> None:
+    """Catch up where the store is ahead, and say so in the metrics."""
+    if live.behind:
+        live.sync()
+    with live.read() as indexes:
+        metrics.products.set(indexes.catalogue.size)
+        metrics.revision.set(indexes.revision)

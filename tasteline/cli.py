@@ -228,10 +228,9 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
 
     import uvicorn
 
-    from app.bootstrap import unguarded
     from app.main import create_app
 
-    if unguarded(settings):
+    if settings.unguarded():
         _fail(f"refusing to listen on {settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]'", 2)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

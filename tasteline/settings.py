@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
 
 class Settings(BaseSettings):
     """One instance per process, made in the composition root and passed on; nobody reads the environment elsewhere."""
@@ -45,3 +47,7 @@ class Settings(BaseSettings):
 
     def sqlalchemy_url(self) -> str:
         return self.database_url or f"sqlite:///{(self.home / 'tasteline.db').as_posix()}"
+
+    def unguarded(self) -> bool:
+        """Would listen beyond loopback without a key."""
+        return self.host not in LOOPBACK and not self.api_keys
