@@ -21,7 +21,7 @@ from retrieval.live import Indexes, LiveIndex, Progress
 from retrieval.models import sources
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
-from retrieval.snapshot import load_snapshot, save_snapshot
+from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
 from tasteline.errors import SnapshotMismatch
 from tasteline.ports import CandidateSource, Embedder, LanguageModel, Store, VectorIndex
 from tasteline.settings import Settings
@@ -98,8 +98,11 @@ def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bo
     return live
 
 
-def build_index(settings: Settings, progress: Progress | None = None) -> dict[str, object]:
-    """`tasteline index`: embed what changed, count behaviour, swap in a new snapshot."""
+def build_index(settings: Settings, progress: Progress | None = None) -> tuple[int, int, Manifest]:
+    """`tasteline index`: embed what changed, count behaviour, swap in a new snapshot.
+
+    Gives the number of products, how many of them had changed, and the snapshot's manifest.
+    """
     with contextlib.closing(open_store(settings)) as store:
         embedder = open_embedder(settings)
         try:
@@ -109,12 +112,7 @@ def build_index(settings: Settings, progress: Progress | None = None) -> dict[st
         changed = live.sync(progress)
         Behaviour(store, live, settings.home / COUNTS_FILE).fit()
         manifest = save_snapshot(live, embedder, settings.home)
-    return {
-        "products": live.present.catalogue.size,
-        "changed": changed,
-        "revision": manifest.revision,
-        "embedder": manifest.embedder,
-    }
+    return live.present.catalogue.size, changed, manifest
 
 
 def open_shop(

@@ -151,11 +151,12 @@ def index(as_json: AsJson = False) -> None:
     from app.bootstrap import build_index
 
     with _progress("indexing") as advance:
-        built = build_index(_settings(), advance)
+        products, changed, manifest = build_index(_settings(), advance)
     if as_json:
-        _say_json(built)
+        said = {"products": products, "changed": changed, "revision": manifest.revision, "embedder": manifest.embedder}
+        _say_json(said)
     else:
-        _say(f"{built['products']} products indexed, {built['changed']} of them anew ({built['embedder']}).")
+        _say(f"{products} products indexed, {changed} of them anew ({manifest.embedder}).")
 
 
 @app.command()

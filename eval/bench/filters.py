@@ -2,13 +2,14 @@
 
 Takes products, puts an attribute on them that keeps 50 %, 10 %, 1 % and 0.1 %, and searches under it: by the vector
 index, by the lexical index and by the whole Searcher. Exact is worked out here from first principles: every cosine by
-NumPy and every hit of the unfiltered lexical index, of which the allowed are taken. A smaller catalogue is repeated up
-to `size`; what is equal to the tenth best answer counts as right, since copies tie.
+NumPy, and the hits of the unfiltered lexical index gone through until there are enough that the filter keeps. A smaller
+catalogue is repeated up to `size`; what is equal to the tenth best answer counts as right, since copies tie.
 """
 
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from retrieval.fusion import fuse
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.search import DEPTH, MEANING_FLOOR, WORDS_WEIGHT, Searcher, SearchQuery
+from tasteline.ports import LexicalIndex
 from tasteline.settings import Settings
 from tasteline.types import AttributeFilter, Filters, Mask, Product, Rows, Scores, Understood, Vectors
 
@@ -104,7 +106,7 @@ def _under_filter(indexes: Indexes, searcher: Searcher, asked: Asked, name: str)
     for text, vector in zip(asked.texts, asked.vectors, strict=True):
         cosines = matrix @ vector
         exact_meaning = _best(np.flatnonzero(mask), cosines[mask])
-        exact_words = _best(*_allowed(indexes.lexical.search(text, len(mask)), mask))
+        exact_words = _words_to_depth(indexes.lexical, text, mask)
         rows, scores = indexes.vectors.search(vector[None], K, mask)
         recalls["vectors"].append(recall(rows[0], scores[0], exact_meaning))
         recalls["words"].append(recall(*indexes.lexical.search(text, K, mask), exact_words))
@@ -119,9 +121,16 @@ def _under_filter(indexes: Indexes, searcher: Searcher, asked: Asked, name: str)
     }
 
 
-def _allowed(hits: tuple[Rows, Scores], mask: Mask) -> tuple[Rows, Scores]:
-    rows, scores = hits
-    return rows[mask[rows]], scores[mask[rows]]
+def _words_to_depth(index: LexicalIndex, text: str, mask: Mask) -> tuple[Rows, Scores]:
+    """The first DEPTH allowed hits without a filter: so many are asked for that just so many are among them.
+
+    The index looks at so many hits before it weighs how many of the words each has, with a filter or without; all hits
+    of the unfiltered index would be another question.
+    """
+    depths = range(DEPTH, len(mask) + 1)
+    enough = bisect_left(depths, DEPTH, key=lambda depth: int(mask[index.search(text, depth)[0]].sum()))
+    rows, scores = index.search(text, depths[min(enough, len(depths) - 1)])
+    return _best(rows[mask[rows]], scores[mask[rows]])
 
 
 def _best(rows: Rows, scores: Scores) -> tuple[Rows, Scores]:
