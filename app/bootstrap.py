@@ -64,11 +64,10 @@ def new_vectors(settings: Settings, dimension: int) -> VectorIndex:
         from retrieval.adapters.vectors_numpy import NumpyVectorIndex
 
         return NumpyVectorIndex(dimension)
-    import faiss
-
+    from retrieval.adapters.threads import one_thread_each
     from retrieval.adapters.vectors_faiss import FaissVectorIndex
 
-    faiss.omp_set_num_threads(1)
+    one_thread_each()
     return FaissVectorIndex(dimension)
 
 

@@ -25,6 +25,8 @@ from tasteline.settings import Settings
 if TYPE_CHECKING:
     from app.shop import Shop
 
+LANES = 2
+"""Search batches at once: one encodes while the other scans."""
 WEB = Path(__file__).parent / "web"
 
 
@@ -58,9 +60,9 @@ def _lifespan(
 
         opener = open_shop or (lambda chosen: bootstrap.open_shop(chosen, metrics=metrics))
         shop = await asyncio.to_thread(opener, settings)
-        searching = ThreadPoolExecutor(max_workers=1, thread_name_prefix="search")
+        searching = ThreadPoolExecutor(max_workers=LANES, thread_name_prefix="search")
         app.state.shop = shop
-        app.state.searches = Batcher(shop.searcher.search, searching)
+        app.state.searches = Batcher(shop.searcher.search, searching, lanes=LANES)
         shop.follower.start()
         try:
             yield

@@ -29,7 +29,7 @@ PRESENT = 4096.0
 back from one number."""
 REORDERED = 200
 """Hits that are put in order anew; costs next to nothing."""
-SELECTIVE_ROWS = 2_000
+SELECTIVE_ROWS = 1_000
 """A mask that keeps fewer rows is put into the query; a broader one is met by asking for more."""
 
 
