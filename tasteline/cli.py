@@ -399,9 +399,10 @@ def _report(report: dict[str, object], save: str | None, as_json: bool) -> None:
     results = Path(__file__).parents[1] / "eval" / "results"
     if save:
         sys.stderr.write(f"written: {write_result(report, results, save)}\n")
+    commit = commit_of(results)
+    report = {**report, "commit": commit.sha if commit else None}
     if as_json:
-        commit = commit_of(results)
-        _say_json({**report, "commit": commit.sha if commit else None})
+        _say_json(report)
     else:
         _say(markdown_table(report))
 
