@@ -81,7 +81,7 @@ def open_language_model(settings: Settings) -> LanguageModel | None:
     from app.llm.openvino_genai import OpenVinoLanguageModel
     from retrieval.adapters.weights import language_model_path
 
-    weights = language_model_path(settings.language_model_path)
+    weights = language_model_path(settings.language_model_name)
     model = OpenVinoLanguageModel(weights, settings.home / "models", settings.language_model_threads)
     model.warm()  # loads beside the first requests, which do not wait for it
     return model

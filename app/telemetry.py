@@ -31,6 +31,18 @@ class Metrics:
             ["verdict"],
             registry=self.registry,
         )
+        self.model_answers = Counter(
+            "tasteline_model_answers_total",
+            "Answers of the language model: ok, wrong_format, repetition, missing, late, busy, failed",
+            ["prompt", "outcome"],
+            registry=self.registry,
+        )
+        self.model_tokens = Counter(
+            "tasteline_model_tokens_total",
+            "Tokens of the language model: prompt, cached, completion",
+            ["prompt", "kind"],
+            registry=self.registry,
+        )
         self.events = Counter("tasteline_events_total", "Events acknowledged", ["outcome"], registry=self.registry)
         self.follow_failures = Counter(
             "tasteline_follow_failures_total", "Failed background steps", ["step"], registry=self.registry

@@ -6,12 +6,12 @@ per port runs over all its adapters (`tests/contracts`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tasteline.types import ChatMessage, Event, Mask, Product, Ranking, Rows, Scores, Turn, Vectors
+from tasteline.types import ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +169,39 @@ class CandidateSource(Protocol):
 
 
 class LanguageModel(Protocol):
-    """A chat model. Malformed text is a value for the caller to handle, never an error here."""
+    """A chat model that takes several requests at once. Malformed text is a value for the caller, never an error here.
+
+    Raises DeadlineExceeded after `timeout` seconds, Overloaded when too many wait, EngineFailed when it breaks.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def parent(self) -> str | None:
+        """The base model, where this one is an adapter of it."""
+        ...
+
     @property
     def ready(self) -> bool:
         """Would a request start at once? One that is still loading is not waited for."""
         ...
 
-    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
-        """Pieces of text as they come. Raises DeadlineExceeded after `timeout` seconds, EngineFailed when it breaks."""
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float, schema: str | None = None
+    ) -> AsyncGenerator[Piece, None]:
+        """Greedy; the text as it comes, then one piece with `finish`. Leaving the iteration cancels the request.
+
+        With `schema` (JSON Schema) the text is a document of it, or the beginning of one when it was cut.
+        """
+        ...
+
+    async def choose(
+        self, prompts: Sequence[Sequence[ChatMessage]], labels: Sequence[str], *, timeout: float
+    ) -> Scores:
+        """How likely each label is as the answer to each prompt: shape (len(prompts), len(labels)), rows sum to 1.
+
+        One prefill a prompt. Raises InvalidInput where two labels begin with the same token.
+        """
         ...
 
     def close(self) -> None: ...

@@ -27,10 +27,27 @@ class Settings(BaseSettings):
     embedder_threads: int = Field(default=1, ge=1)
     vector_index: Literal["faiss", "numpy"] = "faiss"
 
-    language_model: Literal["none", "scripted", "openvino"] = "openvino"
-    language_model_path: str = "embedded"
-    """"embedded" (SmolLM2-135M-Instruct from PyPI) or a folder or GGUF file."""
+    language_model: Literal["none", "scripted", "openvino", "transformers", "openai"] = "openvino"
+    """The engine: in process (OpenVINO GenAI, transformers) or a server that speaks OpenAI's protocol (vLLM)."""
+    language_model_name: str = "embedded"
+    """"embedded" (SmolLM2-135M-Instruct from PyPI), a model hub id, a folder or a GGUF file; of a server, the name it
+    serves ("embedded": the first that it lists)."""
+    language_model_url: str = "http://127.0.0.1:8081/v1"
+    """Of the server."""
+    language_model_key: SecretStr | None = None
     language_model_threads: int = Field(default=1, ge=1)
+    language_model_waiting: int = Field(default=32, ge=1)
+    """Requests that an engine takes at once, running and in line; the next is told that it is busy."""
+    worded_products: int = Field(default=1, ge=0, le=4)
+    """Of how many of the products shown the model writes: 1 suits some 100M parameters, 4 several billion."""
+    model_understands: bool = False
+    """Ask the model for what the rules leave open in a request."""
+    model_judges: Literal["off", "on", "fused"] = "off"
+    """Re-order short lists by the model's label probabilities, alone or fused with the retrieval order."""
+    model_describes: bool = False
+    """Let the model put a person's interests into words; templates do otherwise."""
+    chats_at_once: int = Field(default=128, ge=1)
+    """Conversations answered at the same time; the next gets 429 with Retry-After."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)

@@ -222,3 +222,23 @@ class Turn:
 class ChatMessage:
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one generation, as the engine counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt, found in the engine's prefix cache; 0 where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a language model has just written; the last piece has no text and says how it ended and what it cost."""
+
+    text: str = ""
+    finish: Literal["stop", "length", "repetition"] | None = None
+    """Finished by itself, cut at `max_tokens`, or stopped because it turned in circles."""
+    usage: Usage | None = None

@@ -54,7 +54,7 @@ class Opening:
         try:
             messages = render_wording_messages(facts)
             async for piece in self._model.stream(messages, max_tokens=WORDING_TOKENS, timeout=WORDING_SECONDS):
-                written.append(piece)
+                written.append(piece.text)
         except TastelineError as error:
             self._metrics.wording.labels("failed").inc()
             log.info("wording_failed", error=type(error).__name__)

@@ -17,14 +17,14 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tasteline.errors import DeadlineExceeded, EngineFailed, MissingExtra, Overloaded
-from tasteline.types import ChatMessage
+from tasteline.types import ChatMessage, Piece, Scores
 
 _END = object()
 """Put behind the last piece."""
@@ -60,6 +60,10 @@ class OpenVinoLanguageModel:
         return self._path.stem
 
     @property
+    def parent(self) -> str | None:
+        return None
+
+    @property
     def ready(self) -> bool:
         """Loaded: the next request starts at once. A caller in a hurry may skip a model that is not."""
         return self._pipeline is not None
@@ -68,7 +72,14 @@ class OpenVinoLanguageModel:
         """Starts loading in the worker thread and returns at once; `.result()` waits and raises EngineFailed."""
         return self._submit(self._warm)
 
-    async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
+    async def choose(
+        self, prompts: Sequence[Sequence[ChatMessage]], labels: Sequence[str], *, timeout: float
+    ) -> Scores:
+        raise NotImplementedError
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float, schema: str | None = None
+    ) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply. The time in line and, on first use, of loading counts towards `timeout`.
 
         Leaving the iteration early stops the engine after the token it is at.
@@ -89,7 +100,7 @@ class OpenVinoLanguageModel:
         self._waiting += 1
         try:
             while (piece := await self._next(pieces, deadline, timeout)) is not _END:
-                yield str(piece)
+                yield Piece(str(piece))
             job.result()  # raises what broke the generation
         finally:
             left.set()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from time import monotonic
 
+import numpy as np
+
 from tasteline.errors import DeadlineExceeded, EngineFailed
-from tasteline.types import ChatMessage
+from tasteline.types import ChatMessage, Piece, Scores, Usage
 
 _WORD = re.compile(r"\s*\S+")
 
@@ -43,22 +45,44 @@ class ScriptedLanguageModel:
         return "scripted"
 
     @property
+    def parent(self) -> str | None:
+        return None
+
+    @property
     def ready(self) -> bool:
         return True
 
-    async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float) -> AsyncIterator[str]:
-        """The next reply, one word a piece, a word counting as a token."""
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float, schema: str | None = None
+    ) -> AsyncGenerator[Piece, None]:
+        """The next reply, one word a piece, a word counting as a token; `schema` is left to who wrote the script."""
         if self._closed:
             raise EngineFailed("The scripted language model is closed.")
         deadline = monotonic() + timeout
         reply = self._reply(messages)
+        asked = sum(len(message.content.split()) for message in messages)
         for count, match in enumerate(_WORD.finditer(reply)):
             if count == max_tokens:
+                yield Piece(finish="length", usage=Usage(asked, count))
                 return
             if count == self._fail_after:
                 raise EngineFailed(f"The scripted language model breaks after {count} words, as told.")
             await self._wait(deadline, timeout)
-            yield match.group()
+            yield Piece(match.group())
+        yield Piece(finish="stop", usage=Usage(asked, len(reply.split())))
+
+    async def choose(
+        self, prompts: Sequence[Sequence[ChatMessage]], labels: Sequence[str], *, timeout: float
+    ) -> Scores:
+        """All on the label that the next reply begins with; even where it begins with none."""
+        chosen = np.full((len(prompts), len(labels)), 1.0 / len(labels), dtype=np.float32)
+        for line, messages in enumerate(prompts):
+            reply = self._reply(messages)
+            for column, label in enumerate(labels):
+                if reply.startswith(label):
+                    chosen[line] = 0.0
+                    chosen[line, column] = 1.0
+        return chosen
 
     def close(self) -> None:
         self._closed = True
