@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from app.agent.pipeline import Assistant
+from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
@@ -78,12 +79,32 @@ def open_language_model(settings: Settings) -> LanguageModel | None:
         from app.llm.scripted import ScriptedLanguageModel
 
         return ScriptedLanguageModel(["Here is what I found for you."])
-    from app.llm.openvino_genai import OpenVinoLanguageModel
-    from retrieval.adapters.weights import language_model_path
+    if settings.language_model == "openai":
+        from app.llm.openai_protocol import OpenAiLanguageModel
 
-    weights = language_model_path(settings.language_model_name)
-    model = OpenVinoLanguageModel(weights, settings.home / "models", settings.language_model_threads)
-    model.warm()  # loads beside the first requests, which do not wait for it
+        key = settings.language_model_key.get_secret_value() if settings.language_model_key else None
+        return OpenAiLanguageModel(
+            settings.language_model_url, settings.language_model_name, key, max_waiting=settings.language_model_waiting
+        )
+    return _in_process(settings)
+
+
+def _in_process(settings: Settings) -> LanguageModel:
+    """Loads beside the first requests, which do not wait for it."""
+    from retrieval.adapters import weights
+
+    name, home = settings.language_model_name, settings.home / "models"
+    threads, waiting = settings.language_model_threads, settings.language_model_waiting
+    if settings.language_model == "transformers":
+        from app.llm.transformers_local import TransformersLanguageModel
+
+        reference = TransformersLanguageModel(weights.language_model_folder(name, home), threads, max_waiting=waiting)
+        reference.warm()
+        return reference
+    from app.llm.openvino_genai import OpenVinoLanguageModel
+
+    model = OpenVinoLanguageModel(weights.language_model_path(name), home, threads, max_waiting=waiting)
+    model.warm()
     return model
 
 
@@ -143,7 +164,8 @@ def open_shop(
     }
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
-    assistant = Assistant(store, live, searcher, recommender, language_model, metrics, settings)
+    asker = Asker(language_model, metrics)
+    assistant = Assistant(store, live, searcher, recommender, asker, metrics, settings)
     return Shop(
         settings=settings,
         store=store,

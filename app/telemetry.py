@@ -25,9 +25,9 @@ class Metrics:
         self.stage_seconds = Histogram(
             "tasteline_chat_stage_seconds", "Time of a chat stage", ["stage"], buckets=BUCKETS, registry=self.registry
         )
-        self.wording = Counter(
-            "tasteline_wording_total",
-            "What became of the language model's wording: ok, partly, replaced, late, failed",
+        self.sentences = Counter(
+            "tasteline_wording_sentences_total",
+            "Sentences of the language model: kept, or why the template's line stands instead",
             ["verdict"],
             registry=self.registry,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from prompts import view
 from prompts.facts import ReplyFacts
@@ -17,6 +18,8 @@ from prompts.untrusted import plain
 from tasteline.types import Constraint, Product
 
 REPLY_TEMPLATE = "reply_v1.txt.jinja"
+_EDGE = "\x1e"
+"""Around the list of products in a rendered reply; `plain` lets no such character through."""
 _NEEDS_PRODUCTS = frozenset({"found", "refined", "more", "recommended", "similar", "complement", "compared", "details"})
 _BLANK_LINES = re.compile(r"\n{2,}")
 _ROUND_STEPS = (
@@ -46,12 +49,29 @@ _ROUND_STEPS = (
 _MOST_FOLLOW_UPS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyParts:
+    opening: str
+    items: tuple[str, ...] = ()
+    """One line for each product, numbered where there are several."""
+    closing: str = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(filter(None, (self.opening, *self.items, self.closing)))
+
+
 def render_reply(facts: ReplyFacts) -> str:
     """The answer in prose: one opening line, the products, what sets them apart.
 
     >>> render_reply(ReplyFacts("thanks"))
     "You're welcome. I am here if you want to look for anything else."
     """
+    return render_parts(facts).text
+
+
+def render_parts(facts: ReplyFacts) -> ReplyParts:
+    """The same, taken apart, so that a line can be worded anew and the others stay."""
     items = view.views(facts.products)
     kind = "nothing_found" if not items and facts.kind in _NEEDS_PRODUCTS else facts.kind
     text = template(REPLY_TEMPLATE).render(
@@ -71,8 +91,12 @@ def render_reply(facts: ReplyFacts) -> str:
         extremes=view.extremes(facts.products),
         **_one_product(facts),
         comparison=view.compare([ranked.product for ranked in facts.products[: view.MOST_LISTED]]),
+        edge=_EDGE,
     )
-    return _BLANK_LINES.sub("\n", text).strip()
+    opening, *rest = (_BLANK_LINES.sub("\n", part).strip() for part in text.split(_EDGE))
+    if len(rest) != 2:
+        return ReplyParts("\n".join((opening, *rest)))
+    return ReplyParts(opening, tuple(rest[0].split("\n")), rest[1])
 
 
 def follow_ups(facts: ReplyFacts) -> tuple[str, ...]:

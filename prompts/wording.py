@@ -1,7 +1,8 @@
-"""Asks a language model for one friendly sentence about the best product, to open an answer; it is checked before use.
+"""Asks a language model for a friendly sentence about each of the first products of an answer; checked before use.
 
-Takes ReplyFacts, gives chat messages: the unchanging instruction first (an engine caches a prefix that repeats), then
-the conversation, then the facts between fences. Text of strangers is made plain, shortened, and cannot close a fence.
+Takes ReplyFacts, gives a Prompt: the unchanging instruction first (an engine caches a prefix that repeats), then the
+conversation, then the facts between fences. Text of strangers is made plain, shortened, and cannot close a fence.
+Answers are prose: what reads them is the check, sentence by sentence.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from collections.abc import Sequence
 
 from prompts import view
 from prompts.facts import ReplyFacts
+from prompts.prompt import Prompt, tokens_at_most
 from prompts.rendering import template
 from prompts.untrusted import plain
 from tasteline.types import ChatMessage, Price, Product, RankedProduct
 
-SYSTEM_TEMPLATE = "wording_system_v1.txt.jinja"
-USER_TEMPLATE = "wording_v1.txt.jinja"
-MOST_PRODUCTS = 1
-"""The template lists the rest. Of 20 sentences of SmolLM2-135M on up to three, 10 passed the check; on one, 17."""
-HISTORY_CHARACTERS = 600
-"""Some 150 tokens of English; with instruction and facts a prompt stays near 400."""
+ONE = "wording_v1"
+"""One sentence about the best product: what a model of 135M parameters can do. Of 20 sentences of SmolLM2-135M on up
+to three products 10 passed the check, on one 17."""
+SEVERAL = "wording_several_v1"
+"""A line for each of several, from more facts: for models that can follow it."""
+HISTORY_TOKENS = 200
+ONE_TOKENS, EACH_TOKENS = 48, 40
+"""Of the answer: one sentence with a long title and a price; a line of several."""
+PROMPT_TOKENS = 1_200
+"""What a prompt may cost at most; titles and requests are cut so that it holds with room."""
 FENCE_OPEN, FENCE_CLOSE = "<<<FACTS", "FACTS>>>"
 
 
@@ -39,30 +45,46 @@ _EXAMPLES = (
 """Without them a model of 135M parameters copies the facts line by line (18 of 20 tried)."""
 
 
-def render_wording_messages(facts: ReplyFacts, history: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
-    """`history` is oldest first; its last messages are sent as far as the budget goes."""
-    system = template(SYSTEM_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE)
-    examples = [message for shown, said in _EXAMPLES for message in (_user(shown), ChatMessage("assistant", said))]
-    return [ChatMessage("system", system), *examples, *_recent(history), _user(facts)]
+def render_wording(facts: ReplyFacts, products: int = 1, history: Sequence[ChatMessage] = ()) -> Prompt:
+    """For the first `products` of the answer. `history` is oldest first; its end is sent as far as the budget goes.
+
+    Of one product the conversation is left out: a model that can do no more is led astray by it.
+    """
+    name = ONE if products == 1 else SEVERAL
+    system = template(f"{name}_system.txt.jinja").render(open=FENCE_OPEN, close=FENCE_CLOSE)
+    examples = [
+        message for shown, said in _EXAMPLES for message in (_user(shown, ONE, 1), ChatMessage("assistant", said))
+    ]
+    before = examples if products == 1 else _recent(history)
+    messages = (ChatMessage("system", system), *before, _user(facts, name, products))
+    return Prompt(name, messages, ONE_TOKENS if products == 1 else EACH_TOKENS * products)
 
 
-def _user(facts: ReplyFacts) -> ChatMessage:
-    content = template(USER_TEMPLATE).render(
+def _user(facts: ReplyFacts, name: str, products: int) -> ChatMessage:
+    shown = facts.products[:products]
+    content = template(f"{name}.txt.jinja").render(
         open=FENCE_OPEN,
         close=FENCE_CLOSE,
         request="" if facts.anchor else plain(facts.request, 160),
-        items=view.views(facts.products[:MOST_PRODUCTS]),
+        anchor=view.title(facts.anchor, 60) if facts.anchor else "",
+        limits=view.limits(facts)[:160],
+        items=[(item, _known(ranked)) for item, ranked in zip(view.views(shown), shown, strict=True)],
     )
     return ChatMessage("user", content)
 
 
+def _known(ranked: RankedProduct) -> str:
+    """Attributes of a product that can be spoken of, as far as 120 characters go."""
+    return plain("; ".join(f"{name}: {text}" for name, text in view.attributes(ranked.product).items()), 120)
+
+
 def _recent(history: Sequence[ChatMessage]) -> list[ChatMessage]:
     kept: list[ChatMessage] = []
-    budget = HISTORY_CHARACTERS
+    budget = HISTORY_TOKENS
     for message in reversed(history):
         content = plain(message.content, 200)
-        if message.role == "system" or len(content) > budget:
+        budget -= tokens_at_most(content)
+        if message.role == "system" or budget < 0:
             break
-        budget -= len(content)
         kept.append(ChatMessage(message.role, content))
     return kept[::-1]

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Requests that an engine takes at once, running and in line; the next is told that it is busy."""
     worded_products: int = Field(default=1, ge=0, le=4)
     """Of how many of the products shown the model writes: 1 suits some 100M parameters, 4 several billion."""
+    wording_seconds: float = Field(default=3.0, gt=0)
+    """How long a reply waits for the model's words, once its products and first line are out."""
     model_understands: bool = False
     """Ask the model for what the rules leave open in a request."""
     model_judges: Literal["off", "on", "fused"] = "off"

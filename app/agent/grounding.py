@@ -171,6 +171,41 @@ class _Sentence:
         return self.known.products[candidates[0]] if candidates else None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One sentence: made plain, and what speaks against it."""
+
+    text: str
+    why: Why | None = None
+    about: tuple[int, ...] = ()
+    """Places (from 0) of the products shown that it names."""
+
+
+class Grounding:
+    """The check for one answer, sentence by sentence as they are written; remembers what it let pass."""
+
+    def __init__(self, facts: ReplyFacts) -> None:
+        self._known = _Known(facts)
+        self.kept: list[str] = []
+
+    def judge(self, raw: str) -> Judged:
+        """Errs on the side of dropping."""
+        text = plain(raw, _LONGEST)
+        if _LINK.search(raw):
+            return Judged(text or raw, "link")
+        if text in self.kept:
+            return Judged(text, "repeated")
+        why = _objection(text, self._known)
+        if why is None:
+            self.kept.append(text)
+        named = _Sentence(text, _masked(text, self._known), self._known).mentioned()
+        return Judged(text, why, tuple(place for place in named if place < self._known.shown))
+
+    def quotes_an_amount(self, judged: Judged) -> bool:
+        """A true one, when it passed."""
+        return bool(re.search(r"\d", _MASK.sub(" ", _masked(judged.text, self._known))))
+
+
 def check(text: str, facts: ReplyFacts) -> Checked:
     """Sentence by sentence; errs on the side of dropping.
 
@@ -180,23 +215,28 @@ def check(text: str, facts: ReplyFacts) -> Checked:
     >>> checked.text, checked.verdict, checked.dropped
     ('The Tansy Mug costs $14.', 'partly', (Dropped(sentence='It ships for free!', why='claim'),))
     """
-    known = _Known(facts)
-    kept: list[str] = []
+    grounding = Grounding(facts)
     dropped = [Dropped(match.group(), "markup") for match in _CODE.finditer(text)]
-    for raw in _sentences(_CODE.sub("\n", text)):
-        sentence = plain(raw, _LONGEST)
-        why = "link" if _LINK.search(raw) else "repeated" if sentence in kept else _objection(sentence, known)
-        if why is None:
-            kept.append(sentence)
-        elif sentence or why == "link":
-            dropped.append(Dropped(raw, why))
+    complete, rest = sentences(_CODE.sub("\n", text))
+    for raw in (*complete, rest):
+        judged = grounding.judge(raw)
+        if judged.why is not None and judged.text:
+            dropped.append(Dropped(raw, judged.why))
+    kept = grounding.kept
     verdict: Verdict = "replaced" if not kept else "partly" if dropped else "ok"
     return Checked(" ".join(kept), tuple(dropped), verdict)
 
 
-def _sentences(text: str) -> list[str]:
-    lines = (_BULLET.sub("", line.strip()) for line in text.splitlines())
-    return [part.strip() for line in lines if line for part in _SENTENCE_END.split(line) if part.strip()]
+def sentences(text: str) -> tuple[list[str], str]:
+    """The finished sentences of a text that is still being written, and the rest, which more text may continue.
+
+    >>> sentences("It costs $3.50. It is blue. And")
+    (['It costs $3.50.', 'It is blue.'], 'And')
+    """
+    *lines, last = text.split("\n")
+    parts = [part for line in lines for part in _SENTENCE_END.split(_BULLET.sub("", line.strip()))]
+    *more, rest = _SENTENCE_END.split(_BULLET.sub("", last.strip()))
+    return [part.strip() for part in (*parts, *more) if part.strip()], rest.strip()
 
 
 def _objection(text: str, known: _Known) -> Why | None:

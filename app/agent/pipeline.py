@@ -1,22 +1,25 @@
 """The assistant: understand → retrieve → rank → respond, under one deadline, each stage timed and allowed to fail.
 
 Takes a shopper's message, gives an `Answer` whose products are known before its first word is. Facts come from the
-store; a language model may word the opening (`app.agent.opening`), where the check finds every claim in them.
+store; a language model may word them (`app.agent.voice`), where the check finds every claim in them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
 
-from app.agent.opening import TEMPLATES, Opening
 from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
+from app.agent.voice import TEMPLATES, Spoken, Voice
+from app.llm.asking import Asker
 from app.telemetry import Metrics
 from prompts.facts import ReplyFacts
 from prompts.reply import follow_ups, render_reply
@@ -24,14 +27,18 @@ from retrieval.live import LiveIndex
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from tasteline.errors import TastelineError
-from tasteline.ports import ConversationStore, LanguageModel
+from tasteline.ports import ConversationStore
 from tasteline.settings import Settings
-from tasteline.types import Interest, Ranking, Turn
+from tasteline.types import ChatMessage, Interest, Ranking, Turn
 
 SHOWN = 4
 """Products in one chat answer: what a person can hold in mind and point at."""
 
+RECALLED = 4
+"""Messages of the conversation that a language model may be told of."""
+
 Result = TypeVar("Result")
+History = tuple[ChatMessage, ...]
 log = structlog.get_logger(__name__)
 
 
@@ -55,10 +62,14 @@ class Answer:
     situation: Situation
     interests: list[Interest] = field(default_factory=list)
     follow_ups: tuple[str, ...] = ()
+    history: History = ()
+    """What was said before, oldest first."""
     engine: str = TEMPLATES
     degraded: list[str] = field(default_factory=list)
     trace: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""
+    deadline: float = math.inf
+    """Monotonic seconds at which the last word must be out."""
 
 
 class Assistant:
@@ -68,7 +79,7 @@ class Assistant:
         live: LiveIndex,
         searcher: Searcher,
         recommender: Recommender,
-        language_model: LanguageModel | None,
+        asker: Asker,
         metrics: Metrics,
         settings: Settings,
     ) -> None:
@@ -76,7 +87,7 @@ class Assistant:
         self._live = live
         self._searcher = searcher
         self._recommender = recommender
-        self._opening = Opening(language_model, metrics)
+        self._voice = Voice(asker, metrics, settings.worded_products, settings.wording_seconds)
         self._metrics = metrics
         self._settings = settings
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="assistant")
@@ -101,7 +112,8 @@ class Assistant:
                 trace[name] = round(1000 * seconds, 1)
                 self._metrics.stage_seconds.labels(name).observe(seconds)
 
-        situation = await stage("understand", lambda: self._understand(turn), first_look(turn.text))
+        unread: tuple[Situation, History] = (first_look(turn.text), ())
+        situation, history = await stage("understand", lambda: self._understand(turn), unread)
         ranking = await stage("retrieve", lambda: self._retrieve(turn, situation), None)
         if ranking is not None:
             known = ranking
@@ -109,19 +121,27 @@ class Assistant:
         nothing_known: list[Interest] = []
         interests = await stage("interests", lambda: self._interests(turn), nothing_known)
         facts = self._facts(situation, ranking, interests, degraded)
-        return Answer(facts, ranking, situation, interests, follow_ups(facts), TEMPLATES, degraded, trace)
+        return Answer(
+            facts,
+            ranking,
+            situation,
+            interests,
+            follow_ups(facts),
+            history=history,
+            degraded=degraded,
+            trace=trace,
+            deadline=deadline,
+        )
 
-    async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncIterator[str]:
+    async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
         """The reply in pieces; afterwards the conversation is kept."""
-        started = time.perf_counter()
-        opening = await self._opening.of(answer.facts)
-        answer.engine = opening.engine
-        answer.degraded += ["wording"] if opening.failed else []
-        reply = render_reply(answer.facts)
-        text = f"{opening.text}\n\n{reply}" if opening.text else reply
-        for piece in _pieces(text):
-            yield piece
-        await self._remember(turn, answer, text)
+        started, spoken = time.perf_counter(), Spoken()
+        async with aclosing(self._voice.speak(answer.facts, answer.history, spoken, answer.deadline)) as pieces:
+            async for piece in pieces:
+                yield piece
+        answer.engine = spoken.engine
+        answer.degraded += ["wording"] if spoken.failed else []
+        await self._remember(turn, answer, spoken.text)
         answer.trace["respond"] = round(1000 * (time.perf_counter() - started), 1)
         self._metrics.stage_seconds.labels("respond").observe(time.perf_counter() - started)
 
@@ -133,10 +153,11 @@ class Assistant:
     def close(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    def _understand(self, turn: ChatTurn) -> Situation:
+    def _understand(self, turn: ChatTurn) -> tuple[Situation, History]:
         turns = self._conversations.turns(turn.conversation_id)
+        history = tuple(ChatMessage(said.role, said.text) for said in turns[-RECALLED:])
         with self._live.read() as indexes:
-            return read(turn.text, turn.ignore, turns, indexes.catalogue)
+            return read(turn.text, turn.ignore, turns, indexes.catalogue), history
 
     def _retrieve(self, turn: ChatTurn, situation: Situation) -> Ranking | None:
         """None where the move needs no products, or only ones that were shown already."""
@@ -171,9 +192,3 @@ class Assistant:
             # The answer has been given already; only the next "it" will not be understood.
             log.warning("conversation_not_kept", error=type(error).__name__)
             answer.degraded.append("remember")
-
-
-def _pieces(text: str) -> list[str]:
-    """Words with the space that follows them, so that a reader sees the reply grow."""
-    words = text.split(" ")
-    return [word + " " for word in words[:-1]] + words[-1:]

@@ -3,18 +3,21 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, suppress
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.agent import opening
-from app.agent.opening import TEMPLATES
 from app.agent.pipeline import SHOWN, Answer, Assistant, ChatTurn
+from app.agent.voice import TEMPLATES
+from app.llm.asking import Asker
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
+from prompts.reply import render_reply
 from tasteline.errors import EngineFailed, SnapshotMismatch
 from tasteline.settings import Settings
+from tasteline.types import Piece
 from tests.unit.retrieval.small_shop import SmallShop, event, product
 
 PRODUCTS = [
@@ -33,9 +36,11 @@ def shop() -> SmallShop:
 def assistant(shop: SmallShop) -> Iterator[Make]:
     made: list[Assistant] = []
 
-    def make(model: ScriptedLanguageModel | None = None, deadline: float = 5.0) -> Assistant:
-        settings = Settings(deadline_seconds=deadline, _env_file=None)  # type: ignore[call-arg]
-        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, model, Metrics(), settings))
+    def make(model: ScriptedLanguageModel | None = None, deadline: float = 5.0, **options: object) -> Assistant:
+        settings = Settings(deadline_seconds=deadline, _env_file=None, **options)  # type: ignore[arg-type]
+        metrics = Metrics()
+        asker = Asker(model, metrics)
+        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, asker, metrics, settings))
         return made[-1]
 
     yield make
@@ -160,30 +165,113 @@ def test_a_product_deleted_between_two_messages_is_asked_back(assistant: Make, s
         assert text
 
 
-def test_true_words_of_a_model_are_used_and_named(assistant: Make) -> None:
-    model = ScriptedLanguageModel(["Take a look at the Moor Waterproof Jacket."])
-    answer, text = ask(assistant(model), "waterproof jacket")
-    assert text.startswith("Take a look at the Moor Waterproof Jacket.")
-    assert answer.engine == "scripted"
+def worded(name: str = "Moor Waterproof Jacket") -> str:
+    return f"Take a look at the {name}."
 
 
-def test_false_words_are_not(assistant: Make) -> None:
-    answer, text = ask(assistant(ScriptedLanguageModel(["The Ridge is only $1 today!"])), "waterproof jacket")
-    assert "$1 " not in text
-    assert answer.engine == TEMPLATES
+def lines_of(assistant: Assistant, text: str = "waterproof jacket") -> tuple[Answer, list[str], list[str]]:
+    """The answer, the lines of its reply, and those of the templates alone."""
+    answer, reply = ask(assistant, text)
+    return answer, reply.split("\n"), render_reply(answer.facts).split("\n")
 
 
-def test_a_late_model_costs_its_time_once(assistant: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "WORDING_SECONDS", 0.05)
-    model = ScriptedLanguageModel(["Take a look at the Moor Waterproof Jacket."], delay=0.04)
-    one = assistant(model)
-    first, _ = ask(one, "waterproof jacket")
-    assert (first.degraded, first.engine) == (["wording"], TEMPLATES)
-    second, _ = ask(one, "waterproof jacket")
-    assert (second.degraded, len(model.requests)) == ([], 1)
-    one._opening._silent_until = 0.0
-    asyncio.run(one._opening.of(second.facts))
-    assert len(model.requests) == 2
+def test_true_words_of_a_model_take_the_place_of_a_line(assistant: Make) -> None:
+    first = shown(ask(assistant(), "waterproof jacket")[0])[0]
+    title = next(product.title for product in PRODUCTS if product.id == first)
+    answer, said, template = lines_of(assistant(ScriptedLanguageModel([worded(title)])))
+    assert said[1].startswith(f"1. {worded(title)} $")
+    assert [said[0], *said[2:]] == [template[0], *template[2:]]
+    assert (answer.engine, answer.degraded) == ("scripted", [])
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "The Ridge Waterproof Jacket is only $1 today!",
+        "Take a look at the Everest Waterproof Jacket.",
+        "There are nine jackets for you here.",
+        "```python",
+        "",
+        "You could look at these. " * 12,
+    ],
+)
+def test_what_is_false_or_nothing_leaves_the_template(assistant: Make, lie: str) -> None:
+    answer, said, template = lines_of(assistant(ScriptedLanguageModel([lie])))
+    assert said == template
+    assert (answer.engine, answer.degraded) == (TEMPLATES, [])
+
+
+def test_the_opening_does_not_wait_for_the_model(assistant: Make) -> None:
+    one = assistant(ScriptedLanguageModel([worded()], delay=0.05))
+
+    async def first() -> float:
+        turn = ChatTurn("waterproof jacket", "talk")
+        answer, started = await one.answer(turn), time.perf_counter()
+        async with aclosing(one.speak(turn, answer)) as pieces:
+            async for _ in pieces:
+                return time.perf_counter() - started
+        return 99.0
+
+    assert asyncio.run(first()) < 0.04
+
+
+def test_a_late_model_costs_its_time_and_no_line(assistant: Make) -> None:
+    model = ScriptedLanguageModel([worded()], delay=0.04)
+    answer, said, template = lines_of(assistant(model, wording_seconds=0.05))
+    assert said == template
+    assert (answer.degraded, answer.engine) == (["wording"], TEMPLATES)
+
+
+def test_a_model_that_breaks_in_mid_sentence_costs_only_eloquence(assistant: Make) -> None:
+    titles = [item.product.title for item in ask(assistant(), "waterproof jacket")[0].facts.products]
+    script = " ".join(map(worded, titles[:2]))
+    model = ScriptedLanguageModel([script], fail_after=len(worded(titles[0]).split()) + 3)
+    answer, said, template = lines_of(assistant(model, worded_products=4))
+    assert said[1].startswith(f"1. {worded(titles[0])}")
+    assert said[2:] == template[2:]
+    assert (answer.degraded, answer.engine) == (["wording"], "scripted")
+
+
+def test_several_products_are_worded_in_their_order(assistant: Make) -> None:
+    titles = [item.product.title for item in ask(assistant(), "waterproof jacket")[0].facts.products]
+    script = "\n".join(f"{place}. {worded(title)}" for place, title in enumerate([titles[0], titles[2], titles[1]], 1))
+    answer, said, template = lines_of(assistant(ScriptedLanguageModel([script]), worded_products=4))
+    assert [line.startswith(f"{n}. Take a look") for n, line in enumerate(said[1:5], 1)] == [True, False, True, False]
+    assert said[2] == template[2]
+    assert answer.degraded == []
+
+
+def test_who_leaves_takes_the_engine_along(assistant: Make) -> None:
+    gone: list[bool] = []
+
+    class Watched(ScriptedLanguageModel):
+        async def stream(self, *arguments: object, **options: object) -> AsyncGenerator[Piece, None]:  # type: ignore[override]
+            try:
+                while True:
+                    yield Piece("Not yet a sentence ")
+                    await asyncio.sleep(0.01)
+            finally:
+                gone.append(True)
+
+    one = assistant(Watched(["."]), wording_seconds=5.0)
+
+    async def leave() -> None:
+        turn = ChatTurn("waterproof jacket", "talk")
+        speaking = asyncio.create_task(anext(_after_opening(one, turn, await one.answer(turn))))
+        await asyncio.sleep(0.2)
+        speaking.cancel()
+        with suppress(asyncio.CancelledError):
+            await speaking
+
+    asyncio.run(leave())
+    assert gone == [True]
+
+
+async def _after_opening(assistant: Assistant, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
+    async with aclosing(assistant.speak(turn, answer)) as pieces:
+        async for piece in pieces:
+            if piece.startswith("\n"):
+                yield piece
 
 
 @pytest.mark.parametrize("message", ["hi", "thanks", "help", "what's the weather like?", "no such thing zzzz under $1"])

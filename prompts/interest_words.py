@@ -1,0 +1,300 @@
+"""A person's interests in two or three sentences and a search query: asked of a language model, or said without one.
+
+Takes steps (an event with its product), oldest first, and what the shopper says; gives a `Prompt` whose lines are
+numbered, so that every sentence can quote what it rests on, and reads the answer. `describe` says the same from counts
+alone. Text of strangers is made plain on its way in. Whether a sentence is true is for the caller to check.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prompts import view
+from prompts.prompt import Prompt, Reading, tokens_at_most
+from prompts.rendering import template
+from prompts.untrusted import plain
+from tasteline.types import ChatMessage, Event, EventType, Interest, Product
+
+NAME = "interest_words_v1"
+SYSTEM_TEMPLATE = "interest_words_system_v1.txt.jinja"
+USER_TEMPLATE = "interest_words_v1.txt.jinja"
+SPOKEN_TEMPLATE = "interest_words_spoken_v1.txt.jinja"
+FENCE_OPEN, FENCE_CLOSE = "<<<HISTORY", "HISTORY>>>"
+
+PROMPT_TOKENS = 900
+"""Of the whole prompt, by `tokens_at_most`; the oldest lines go first. Instruction and examples take some 560."""
+ANSWER_TOKENS = 160
+MOST_STEPS = 6
+"""Lines in the prompt: what three sentences can tell of."""
+TITLE_CHARACTERS, SAID_CHARACTERS = 80, 160
+FEWEST_SENTENCES, MOST_SENTENCES = 2, 3
+QUERY_WORDS = 16
+TITLES_IN_QUERY = 2
+ACTS: Final[Mapping[EventType, str]] = {
+    EventType.PURCHASE: "bought",
+    EventType.ADD_TO_CART: "put in the cart",
+    EventType.ADD_TO_WISHLIST: "saved",
+    EventType.VIEW_ITEM: "viewed",
+    EventType.SELECT_ITEM: "viewed",
+}
+"""How a line names what was done."""
+_WORD = re.compile(r"[^\W_][\w'’-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a person did with one product."""
+
+    event: Event
+    product: Product
+
+    @property
+    def act(self) -> str:
+        return ACTS.get(self.event.type, "viewed")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    text: str
+    event_ids: tuple[str, ...]
+    """What it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    sentences: tuple[Sentence, ...]
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedSentence:
+    text: str
+    lines: tuple[int, ...]
+    """Line numbers of the prompt, from 1, as the model gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """What a model answered; nothing in it is checked."""
+
+    sentences: tuple[NumberedSentence, ...]
+    query: str
+
+
+class _SentenceAnswer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    events: list[int] = Field(min_length=1)
+    text: str
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sentences: list[_SentenceAnswer] = Field(max_length=MOST_SENTENCES)
+    query: str
+
+
+def _example(number: int, act: EventType, title: str, brand: str, *categories: str) -> Step:
+    return Step(Event(f"{number}", act), Product(f"{number}", title, brand=brand, categories=categories))
+
+
+_EXAMPLES: Final = (
+    (
+        (
+            _example(1, EventType.PURCHASE, "Alder Trail Boots", "Fernway", "Outdoor", "Hiking", "Boots"),
+            _example(2, EventType.VIEW_ITEM, "Merino Socks, 2 Pair", "Fernway", "Outdoor", "Hiking", "Socks"),
+        ),
+        "",
+        [([1], "You bought Alder Trail Boots."), ([2], "You looked at Fernway socks for hiking.")],
+        "Fernway hiking boots and socks",
+    ),
+    (
+        (
+            _example(1, EventType.VIEW_ITEM, "Hob Steel Teapot", "Hob", "Kitchen", "Tea"),
+            _example(2, EventType.VIEW_ITEM, "Willow Tea Cups", "Willow", "Kitchen", "Tea"),
+            _example(3, EventType.ADD_TO_CART, "Green Leaf Tea", "Sencha House", "Grocery", "Tea"),
+        ),
+        "a gift",
+        [([1, 2], "You looked at a teapot and tea cups."), ([3], "You put Green Leaf Tea in the cart.")],
+        "gift tea cups teapot",
+    ),
+)
+
+
+def render_interest_words(steps: Sequence[Step], said: str = "") -> Prompt:
+    """Asks about `fitting(steps, said)`: line n of the prompt is the n-th of those. Raises ValueError without steps."""
+    if not steps:
+        raise ValueError("a description needs at least one step")
+    shown = fitting(steps, said)
+    return Prompt(NAME, (*_beginning(), _user(shown, said)), ANSWER_TOKENS, _schema(len(shown)))
+
+
+def fitting(steps: Sequence[Step], said: str = "") -> tuple[Step, ...]:
+    """The latest of `steps` that the prompt has room for, at least one; the same when applied twice."""
+    budget = PROMPT_TOKENS - sum(tokens_at_most(message.content) for message in _beginning())
+    shown = tuple(steps[-MOST_STEPS:])
+    while len(shown) > 1 and tokens_at_most(_user(shown, said).content) > budget:
+        shown = shown[1:]
+    return shown
+
+
+def read_interest_words(text: str) -> Reading[Worded]:
+    """
+    >>> read_interest_words('{"sentences": [{"events": [1], "text": "You saved a mug."}], "query": "mug"}').outcome
+    'ok'
+    >>> read_interest_words("You saved a mug.").outcome, read_interest_words(" ").outcome
+    ('wrong_format', 'missing')
+    """
+    if not text.strip():
+        return Reading("missing")
+    try:
+        answer = _Answer.model_validate_json(text[text.find("{") : text.rfind("}") + 1])
+    except ValidationError:
+        return Reading("wrong_format")
+    said = [sentence for sentence in answer.sentences if sentence.text.strip()]
+    if not said:
+        return Reading("missing")
+    if len({sentence.text.casefold().strip() for sentence in said}) < len(said):
+        return Reading("repetition")
+    return Reading(
+        "ok",
+        Worded(
+            tuple(NumberedSentence(sentence.text.strip(), tuple(dict.fromkeys(sentence.events))) for sentence in said),
+            answer.query.strip(),
+        ),
+    )
+
+
+def describe(steps: Sequence[Step], interests: Sequence[Interest] = (), said: str = "") -> Described:
+    """The same from what is known, without a model: the latest steps, the strongest topics, the brand or the trend.
+
+    Two or three sentences; fewer where the feed gives a product no brand and no category, none without steps.
+    """
+    if not steps:
+        return Described((), _query((), (), said))
+    sentences = [_latest(steps), _topics(interests), _brand(steps), _trend(interests)]
+    told = [sentence for sentence in sentences if sentence is not None]
+    return Described(tuple(told[:MOST_SENTENCES]), _query(steps, interests, said))
+
+
+def _beginning() -> tuple[ChatMessage, ...]:
+    """What never changes: an engine keeps its prefix."""
+    system = template(SYSTEM_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE).strip()
+    messages = [ChatMessage("system", system)]
+    for steps, said, sentences, query in _EXAMPLES:
+        answer = {"sentences": [{"events": lines, "text": text} for lines, text in sentences], "query": query}
+        messages += [_user(steps, said), ChatMessage("assistant", json.dumps(answer))]
+    return tuple(messages)
+
+
+def _user(steps: Sequence[Step], said: str) -> ChatMessage:
+    lines = [
+        {"act": step.act, "title": view.title(step.product, TITLE_CHARACTERS), "origin": _origin(step.product)}
+        for step in steps
+    ]
+    spoken = plain(said, SAID_CHARACTERS)
+    content = template(USER_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE, lines=lines, said=spoken)
+    return ChatMessage("user", content.strip())
+
+
+def _origin(product: Product) -> str:
+    path = " › ".join(plain(category, 40) for category in product.categories[-2:])
+    return "; ".join(filter(None, (plain(product.brand or "", 40), path)))
+
+
+def _schema(lines: int) -> str:
+    """Numbers come before the words that rest on them, so that the words are written for those lines."""
+    sentence = {
+        "type": "object",
+        "properties": {
+            "events": {
+                "type": "array",
+                "items": {"enum": list(range(1, lines + 1))},
+                "minItems": 1,
+                "maxItems": min(lines, 3),
+            },
+            "text": {"type": "string", "maxLength": 120},
+        },
+        "required": ["events", "text"],
+        "additionalProperties": False,
+    }
+    answer = {
+        "type": "object",
+        "properties": {
+            "sentences": {
+                "type": "array",
+                "items": sentence,
+                "minItems": FEWEST_SENTENCES,
+                "maxItems": MOST_SENTENCES,
+            },
+            "query": {"type": "string", "maxLength": 80},
+        },
+        "required": ["sentences", "query"],
+        "additionalProperties": False,
+    }
+    return json.dumps(answer)
+
+
+def _spoken(macro: str, *facts: object) -> str:
+    return str(getattr(template(SPOKEN_TEMPLATE).module, macro)(*facts)).strip()
+
+
+def _latest(steps: Sequence[Step]) -> Sentence:
+    """What was done last, and just before it in the same way."""
+    act = steps[-1].act
+    alike = list(takewhile(lambda step: step.act == act, reversed(steps)))[:2]
+    titles = [view.title(step.product, 60) for step in alike]
+    return Sentence(_spoken("did", act, titles), tuple(step.event.id for step in alike))
+
+
+def _topics(interests: Sequence[Interest]) -> Sentence | None:
+    named = [(topic, i) for i in interests[:2] if i.short_term > 0 and (topic := plain(i.topic, 60))]
+    if not named:
+        return None
+    evidence = dict.fromkeys(event_id for _, interest in named for event_id in interest.evidence)
+    text = _spoken("topics", [topic for topic, _ in named], named[0][1].short_term > 0.5)
+    return Sentence(text, tuple(evidence))
+
+
+def _brand(steps: Sequence[Step]) -> Sentence | None:
+    """The commonest brand, or who made the only product that there is."""
+    brands = Counter(brand for step in steps if (brand := plain(step.product.brand or "", 40)))
+    if not brands:
+        return None
+    name, count = brands.most_common(1)[0]
+    of_it = tuple(step.event.id for step in steps if plain(step.product.brand or "", 40) == name)
+    if count > 1:
+        return Sentence(_spoken("brand", name, count), of_it)
+    return Sentence(_spoken("maker", name), of_it) if len(steps) == 1 else None
+
+
+def _trend(interests: Sequence[Interest]) -> Sentence | None:
+    moving = [interest for interest in interests if interest.trend != "steady" and plain(interest.topic, 60)]
+    if not moving:
+        return None
+    most = max(moving, key=lambda interest: (abs(interest.short_term - interest.long_term), interest.topic))
+    return Sentence(_spoken("trend", plain(most.topic, 60), most.trend), most.evidence)
+
+
+def _query(steps: Sequence[Step], interests: Sequence[Interest], said: str) -> str:
+    """What was said first, then titles of the latest, then topics; each word once."""
+    titles = [view.title(step.product, TITLE_CHARACTERS) for step in reversed(steps[-TITLES_IN_QUERY:])]
+    topics = [plain(interest.topic, 60) for interest in interests[:2]]
+    words: dict[str, str] = {}
+    for text in (plain(said, SAID_CHARACTERS), *titles, *topics):
+        for word in _words(text):
+            words.setdefault(word.casefold(), word)
+    return " ".join(list(words.values())[:QUERY_WORDS])
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.removesuffix("..."))
