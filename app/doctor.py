@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app import bootstrap
+from app import bootstrap, engines
 from tasteline.errors import InvalidInput, TastelineError
 from tasteline.settings import Settings
 
@@ -41,25 +41,25 @@ def _finding(part: str, look: Callable[[Settings], str], settings: Settings) -> 
 
 
 def _store(settings: Settings) -> str:
-    with contextlib.closing(bootstrap.open_store(settings)) as store:
+    with contextlib.closing(engines.open_store(settings)) as store:
         return f"{settings.sqlalchemy_url()} at revision {store.revision()}"
 
 
 def _embedder(settings: Settings) -> str:
-    embedder = bootstrap.open_embedder(settings)
+    embedder = engines.open_embedder(settings)
     embedder.encode(["a first sentence"], "query")
     return f"{embedder.name}, {embedder.dimension} dimensions"
 
 
 def _index(settings: Settings) -> str:
-    with contextlib.closing(bootstrap.open_store(settings)) as store:
-        live = bootstrap.open_live(settings, store, bootstrap.open_embedder(settings))
+    with contextlib.closing(engines.open_store(settings)) as store:
+        live = bootstrap.open_live(settings, store, engines.open_embedder(settings))
         behind = store.revision() - live.revision
         return "up to date" if not behind else f"{behind} changes behind; `tasteline index` or a start catches up"
 
 
 def _language_model(settings: Settings) -> str:
-    model = bootstrap.open_language_model(settings)
+    model = engines.open_language_model(settings)
     if model is None:
         return "none: replies are templates"
     with contextlib.closing(model):

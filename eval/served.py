@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from app.bootstrap import build_index, open_shop, open_store
+from app.bootstrap import build_index, open_shop
+from app.engines import open_store
 from app.shop import Shop
 from eval.baselines.bm25 import Bm25
 from eval.baselines.dense import Dense

@@ -105,7 +105,7 @@ def import_(
     """Take in products and events; what cannot be taken goes to a rejects file with line and reason."""
     from contextlib import closing
 
-    from app.bootstrap import open_store
+    from app.engines import open_store
 
     settings = _settings()
     with closing(open_store(settings)) as store:
@@ -194,7 +194,7 @@ def _fill_demo(settings: Settings) -> None:
     from contextlib import closing
     from datetime import UTC, datetime
 
-    from app.bootstrap import open_store
+    from app.engines import open_store
     from eval import demo_shop
 
     home = settings.home / "demo"
@@ -212,7 +212,7 @@ def _fill_demo(settings: Settings) -> None:
 def _fill_from(settings: Settings, data: Path, currency: str | None) -> None:
     from contextlib import closing
 
-    from app.bootstrap import open_store
+    from app.engines import open_store
 
     with closing(open_store(settings)) as store:
         if not store.revision():
@@ -353,7 +353,7 @@ def erase(user: str, as_json: AsJson = False) -> None:
     """Remove everything that is stored about a person."""
     from contextlib import closing
 
-    from app.bootstrap import open_store
+    from app.engines import open_store
 
     with closing(open_store(_settings())) as store:
         removed = store.erase_user(user)
@@ -368,7 +368,7 @@ def export(user: str) -> None:
     """Print everything that is stored about a person, as JSON."""
     from contextlib import closing
 
-    from app.bootstrap import open_store
+    from app.engines import open_store
 
     with closing(open_store(_settings())) as store:
         _say_json(store.export_user(user))
@@ -472,6 +472,22 @@ def bench_filters(data: BenchData = None, save: Save = None, as_json: AsJson = F
 
     home = _settings().home / "bench" / (data.name if data else "demo")
     _report(_described(filters.run(_bench_products(data), home), data, {}), save, as_json)
+
+
+@bench.command("chat")
+def bench_chat(
+    data: BenchData = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side, alone and with 16 conversations.")] = 3,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time to the first and to the last token of an answer, against the bare engine on the same prompts."""
+    from eval.bench import chat
+
+    settings = _settings()
+    settings = settings.model_copy(update={"home": settings.home / "bench" / (data.name if data else "demo")})
+    report = chat.run(_bench_products(data), settings, repeats)
+    _report(_described(report, data, {"repeats": repeats}), save, as_json)
 
 
 def _described(report: dict[str, object], data: Path | None, settings: dict[str, object]) -> dict[str, object]:

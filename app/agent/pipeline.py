@@ -7,17 +7,16 @@ store; a language model may word them (`app.agent.voice`), where the check finds
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import structlog
 
 from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
+from app.agent.stages import Stages
 from app.agent.voice import TEMPLATES, Spoken, Voice
 from app.llm.asking import Asker
 from app.telemetry import Metrics
@@ -37,7 +36,6 @@ SHOWN = 4
 RECALLED = 4
 """Messages of the conversation that a language model may be told of."""
 
-Result = TypeVar("Result")
 History = tuple[ChatMessage, ...]
 log = structlog.get_logger(__name__)
 
@@ -55,21 +53,17 @@ class ChatTurn:
 
 @dataclass(slots=True)
 class Answer:
-    """What is known before the reply is spoken; `trace` and `engine` are complete once it has been."""
+    """What is known before the reply is spoken; `stages` and `engine` are complete once it has been."""
 
     facts: ReplyFacts
     ranking: Ranking | None
     situation: Situation
+    stages: Stages
     interests: list[Interest] = field(default_factory=list)
     follow_ups: tuple[str, ...] = ()
     history: History = ()
     """What was said before, oldest first."""
     engine: str = TEMPLATES
-    degraded: list[str] = field(default_factory=list)
-    trace: dict[str, float] = field(default_factory=dict)
-    """Milliseconds by stage."""
-    deadline: float = math.inf
-    """Monotonic seconds at which the last word must be out."""
 
 
 class Assistant:
@@ -94,56 +88,27 @@ class Assistant:
 
     async def answer(self, turn: ChatTurn) -> Answer:
         """Everything but the words. A stage that fails or is late leaves its name in `degraded`."""
-        deadline = time.monotonic() + self._settings.deadline_seconds
-        trace: dict[str, float] = {}
-        degraded: list[str] = []
-
-        async def stage(name: str, work: Callable[[], Result], otherwise: Result) -> Result:
-            started = time.perf_counter()
-            try:
-                done = asyncio.get_running_loop().run_in_executor(self._workers, work)
-                return await asyncio.wait_for(done, deadline - time.monotonic())
-            except (TastelineError, TimeoutError) as error:
-                log.warning("stage_skipped", stage=name, error=type(error).__name__)
-                degraded.append(name)
-                return otherwise
-            finally:
-                seconds = time.perf_counter() - started
-                trace[name] = round(1000 * seconds, 1)
-                self._metrics.stage_seconds.labels(name).observe(seconds)
-
+        stages = Stages(time.monotonic() + self._settings.deadline_seconds, self._workers, self._metrics)
         unread: tuple[Situation, History] = (first_look(turn.text), ())
-        situation, history = await stage("understand", lambda: self._understand(turn), unread)
-        ranking = await stage("retrieve", lambda: self._retrieve(turn, situation), None)
+        situation, history = await stages.run("understand", lambda: self._understand(turn), unread)
+        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation), None)
         if ranking is not None:
             known = ranking
-            ranking = await stage("rank", lambda: self._rank(turn, situation, known), known)
+            ranking = await stages.run("rank", lambda: self._rank(turn, situation, known), known)
         nothing_known: list[Interest] = []
-        interests = await stage("interests", lambda: self._interests(turn), nothing_known)
-        facts = self._facts(situation, ranking, interests, degraded)
-        return Answer(
-            facts,
-            ranking,
-            situation,
-            interests,
-            follow_ups(facts),
-            history=history,
-            degraded=degraded,
-            trace=trace,
-            deadline=deadline,
-        )
+        interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
+        facts = self._facts(situation, ranking, interests, stages.degraded)
+        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history)
 
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
         """The reply in pieces; afterwards the conversation is kept."""
-        started, spoken = time.perf_counter(), Spoken()
-        async with aclosing(self._voice.speak(answer.facts, answer.history, spoken, answer.deadline)) as pieces:
-            async for piece in pieces:
-                yield piece
-        answer.engine = spoken.engine
-        answer.degraded += ["wording"] if spoken.failed else []
-        await self._remember(turn, answer, spoken.text)
-        answer.trace["respond"] = round(1000 * (time.perf_counter() - started), 1)
-        self._metrics.stage_seconds.labels("respond").observe(time.perf_counter() - started)
+        spoken = Spoken()
+        with answer.stages.timed("respond"):
+            async with aclosing(self._voice.speak(answer.facts, answer.history, spoken, answer.stages)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            answer.engine = spoken.engine
+            await self._remember(turn, answer, spoken.text)
 
     async def relive(self, turn: ChatTurn) -> None:
         """An earlier message of a history that we were not there for: answered silently, so that "it" has a meaning."""
@@ -191,4 +156,4 @@ class Assistant:
         except TastelineError as error:
             # The answer has been given already; only the next "it" will not be understood.
             log.warning("conversation_not_kept", error=type(error).__name__)
-            answer.degraded.append("remember")
+            answer.stages.degraded.append("remember")

@@ -9,12 +9,12 @@ anything that an engine does.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from app.agent.grounding import Grounding, Judged, sentences
+from app.agent.stages import Stages
 from app.llm.asking import Asker, EngineSilent
 from app.telemetry import Metrics
 from prompts import view
@@ -38,8 +38,6 @@ class Spoken:
     text: str = ""
     engine: str = TEMPLATES
     """Which voice spoke, beside the templates'."""
-    failed: bool = False
-    """A model should have spoken, and its engine did not."""
 
 
 @dataclass(slots=True)
@@ -96,9 +94,9 @@ class Voice:
         self._patience = patience
 
     async def speak(
-        self, facts: ReplyFacts, history: Sequence[ChatMessage], spoken: Spoken, deadline: float
+        self, facts: ReplyFacts, history: Sequence[ChatMessage], spoken: Spoken, stages: Stages
     ) -> AsyncGenerator[str, None]:
-        """The reply in pieces, until `deadline` (monotonic seconds) at the latest; `spoken` tells how it went."""
+        """The reply in pieces, before the deadline of `stages`; `spoken` tells how it went."""
         parts = render_parts(facts)
         figures = [item.figures for item in view.views(facts.products)]
         wanted = min(self._worded, len(parts.items), len(figures)) if facts.kind in WORDED else 0
@@ -108,7 +106,7 @@ class Voice:
         said = 0
         if wanted and self._asker.present:
             prompt = render_wording(facts, wanted, history)
-            async with aclosing(self._write(prompt, draft, spoken, deadline)) as steps:
+            async with aclosing(self._write(prompt, draft, spoken, stages)) as steps:
                 async for done in steps:
                     for piece in _pieces(spoken, *draft.lines[said:done]):
                         yield piece
@@ -116,11 +114,11 @@ class Voice:
         for piece in _pieces(spoken, *draft.lines[said:], parts.closing):
             yield piece
 
-    async def _write(self, prompt: Prompt, draft: _Draft, spoken: Spoken, deadline: float) -> AsyncGenerator[int, None]:
+    async def _write(self, prompt: Prompt, draft: _Draft, spoken: Spoken, stages: Stages) -> AsyncGenerator[int, None]:
         """How many lines are done, each time that there is one more."""
         outcome: Outcome = "missing"
         try:
-            async with aclosing(self._asker.stream(prompt, min(self._patience, deadline - time.monotonic()))) as pieces:
+            async with aclosing(self._asker.stream(prompt, min(self._patience, stages.left))) as pieces:
                 async for piece in pieces:
                     before = draft.done
                     draft.take(piece.text, finished=piece.finish is not None)
@@ -131,7 +129,8 @@ class Voice:
                     if draft.done == draft.wanted or draft.markup:
                         break
         except EngineSilent as silence:
-            outcome, spoken.failed = silence.outcome, True
+            outcome = silence.outcome
+            stages.degraded.append("wording")
         finally:
             self._asker.count(prompt, outcome)
             for verdict in draft.verdicts:

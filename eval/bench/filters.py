@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from app.bootstrap import new_vectors, open_embedder, open_store
+from app.engines import new_vectors, open_embedder, open_store
 from eval.bench.search import distinct_queries
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.fusion import fuse

@@ -9,15 +9,9 @@ turn by turn so that a busy machine slows both, and a ratio is the median over t
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import platform
 import random
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -29,9 +23,11 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
-from app.bootstrap import build_index, open_embedder, open_live, open_store
+from app.bootstrap import build_index, open_live
+from app.engines import open_embedder, open_store
 from app.schemas import ProductModel
-from eval.bench.load import HOST, Load, LoadFailed, get, load, post_json
+from eval.bench.load import Load, get, load, post_json
+from eval.bench.servers import server, service
 from eval.known_item import known_item_queries
 from retrieval.adapters.weights import encoder_path
 from tasteline.settings import Settings
@@ -43,8 +39,6 @@ QUERIES_EACH = 150
 """Of each of the six forms: several hundred distinct queries."""
 WARM_UP_SECONDS = 1.5
 """With one client and again with many, before anything counts: first calls compile and allocate."""
-START_SECONDS = 180.0
-"""The first start of an embedder converts it."""
 
 
 def run(products: Sequence[Product], home: Path, seconds: float = 4.0, repeats: int = 5) -> dict[str, Any]:
@@ -177,56 +171,18 @@ def _write_for_plain_service(
     np.save(folder / "vectors.npy", vectors)
 
 
-def _tasteline(settings: Settings) -> Any:
-    environment = {"TASTELINE_HOME": str(settings.home.resolve())}
-    command = ["-m", "tasteline.cli", "serve", "--port", "{port}"]
-    return _server("tasteline", command, environment, "/health/ready", settings.home)
-
-
-def _plain_service(settings: Settings, folder: Path) -> Any:
-    environment = {"PLAIN_FOLDER": str(folder.resolve()), "PLAIN_MODEL": encoder_path(settings.embedder_model)}
-    command = ["-m", "uvicorn", "eval.bench.plain_service:app", "--port", "{port}"]
-    return _server("plain_service", command, environment, "/search?q=start", folder)
+@contextmanager
+def _tasteline(settings: Settings) -> Iterator[Contender]:
+    with service(settings) as (port, process):
+        yield Contender("tasteline", port, process)
 
 
 @contextmanager
-def _server(name: str, command: list[str], environment: dict[str, str], path: str, folder: Path) -> Iterator[Contender]:
-    """A server started on a free port, ready when this yields and ended after; its log goes to a file in `folder`."""
-    port = _free_port()
-    arguments = [part.format(port=port) for part in command]
-    log_path = folder / f"{name}.log"
-    with log_path.open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *arguments], env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            _wait_until_ready(name, server, port, path, log_path)
-            yield Contender(name, port, psutil.Process(server.pid))
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-def _wait_until_ready(name: str, server: subprocess.Popen[bytes], port: int, path: str, log_path: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            break
-        try:
-            with closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
-                connection.request("GET", path)
-                if connection.getresponse().status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    raise LoadFailed(f"{name} did not start; its log is {log_path}")
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _plain_service(settings: Settings, folder: Path) -> Iterator[Contender]:
+    environment = {"PLAIN_FOLDER": str(folder.resolve()), "PLAIN_MODEL": encoder_path(settings.embedder_model)}
+    command = ["-m", "uvicorn", "eval.bench.plain_service:app", "--port", "{port}"]
+    with server("plain_service", command, environment, "/search?q=start", folder) as (port, process):
+        yield Contender("plain_service", port, process)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app import bootstrap
+from app import bootstrap, engines
 from app.doctor import Finding, examine
 from tasteline.errors import MissingExtra
 from tasteline.settings import Settings
@@ -38,7 +38,7 @@ def test_a_new_home_is_well(settings: Settings) -> None:
 
 def test_an_index_that_is_behind_is_well_but_told(settings: Settings) -> None:
     bootstrap.build_index(settings)
-    store = bootstrap.open_store(settings)
+    store = engines.open_store(settings)
     store.put_products([Product("a", "Tent"), Product("b", "Kettle")])
     store.close()
     index = findings(settings)["index"]
@@ -58,7 +58,7 @@ def test_a_missing_part_is_told_with_its_remedy(settings: Settings, monkeypatch:
     def missing(_: Settings) -> None:
         raise MissingExtra("No weights.", remedy="make setup")
 
-    monkeypatch.setattr(bootstrap, "open_language_model", missing)
+    monkeypatch.setattr(engines, "open_language_model", missing)
     found = findings(settings)
     assert (found["language model"].ok, found["language model"].detail) == (False, "No weights. Run: make setup")
     assert found["store"].ok

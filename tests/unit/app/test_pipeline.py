@@ -65,8 +65,8 @@ def test_a_whole_answer(assistant: Make, shop: SmallShop) -> None:
     answer, text = ask(assistant(), "waterproof jacket", user_id="anna")
     assert len(shown(answer)) == SHOWN
     assert all(item.product.title in text for item in answer.facts.products)
-    assert set(answer.trace) == {"understand", "retrieve", "rank", "interests", "respond"}
-    assert (answer.engine, answer.degraded) == (TEMPLATES, [])
+    assert set(answer.stages.trace) == {"understand", "retrieve", "rank", "interests", "respond"}
+    assert (answer.engine, answer.stages.degraded) == (TEMPLATES, [])
     assert [interest.topic for interest in answer.interests] == ["Jackets"]
     assert answer.follow_ups
     user, assistant_turn = shop.store.turns("talk")
@@ -101,7 +101,7 @@ def test_a_late_search_is_skipped_within_the_deadline(
         answer, text = ask(assistant(deadline=0.3), "waterproof jacket")
     release.set()
     assert time.monotonic() - started < 2
-    assert (answer.degraded[0], answer.facts.kind, shown(answer)) == ("retrieve", "degraded", [])
+    assert (answer.stages.degraded[0], answer.facts.kind, shown(answer)) == ("retrieve", "degraded", [])
     assert text
     assert logs[0] == {"stage": "retrieve", "error": "TimeoutError", "event": "stage_skipped", "log_level": "warning"}
 
@@ -115,7 +115,7 @@ def test_a_broken_search_is_skipped(
 
     monkeypatch.setattr(shop.searcher, "search", broken)
     answer, text = ask(assistant(), "waterproof jacket")
-    assert (answer.degraded, answer.facts.kind) == (["retrieve"], "degraded")
+    assert (answer.stages.degraded, answer.facts.kind) == (["retrieve"], "degraded")
     assert text
 
 
@@ -127,7 +127,7 @@ def test_without_personal_ranking_the_order_of_the_search_stays(
 
     monkeypatch.setattr(shop.recommender, "personalised", broken)
     answer, _ = ask(assistant(), "waterproof jacket", user_id="anna")
-    assert answer.degraded == ["rank"]
+    assert answer.stages.degraded == ["rank"]
     assert shown(answer)
 
 
@@ -139,7 +139,7 @@ def test_without_memory_a_message_stands_for_itself(
 
     monkeypatch.setattr(shop.store, "turns", broken)
     answer, _ = ask(assistant(), "waterproof jacket")
-    assert answer.degraded == ["understand"]
+    assert answer.stages.degraded == ["understand"]
     assert shown(answer)
 
 
@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
 
     monkeypatch.setattr(shop.store, "append_turns", broken)
     answer, text = ask(assistant(), "waterproof jacket")
-    assert answer.degraded == ["remember"]
+    assert answer.stages.degraded == ["remember"]
     assert "Jacket" in text
 
 
@@ -161,7 +161,7 @@ def test_a_product_deleted_between_two_messages_is_asked_back(assistant: Make, s
     shop.delete(shown(first)[1])
     for message in ("something like the second one", "what goes with the second one?", "tell me about the second one"):
         answer, text = ask(one, message)
-        assert (answer.facts.kind, answer.degraded) == ("clarify", [])
+        assert (answer.facts.kind, answer.stages.degraded) == ("clarify", [])
         assert text
 
 
@@ -181,7 +181,7 @@ def test_true_words_of_a_model_take_the_place_of_a_line(assistant: Make) -> None
     answer, said, template = lines_of(assistant(ScriptedLanguageModel([worded(title)])))
     assert said[1].startswith(f"1. {worded(title)} $")
     assert [said[0], *said[2:]] == [template[0], *template[2:]]
-    assert (answer.engine, answer.degraded) == ("scripted", [])
+    assert (answer.engine, answer.stages.degraded) == ("scripted", [])
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_true_words_of_a_model_take_the_place_of_a_line(assistant: Make) -> None
 def test_what_is_false_or_nothing_leaves_the_template(assistant: Make, lie: str) -> None:
     answer, said, template = lines_of(assistant(ScriptedLanguageModel([lie])))
     assert said == template
-    assert (answer.engine, answer.degraded) == (TEMPLATES, [])
+    assert (answer.engine, answer.stages.degraded) == (TEMPLATES, [])
 
 
 def test_the_opening_does_not_wait_for_the_model(assistant: Make) -> None:
@@ -219,7 +219,7 @@ def test_a_late_model_costs_its_time_and_no_line(assistant: Make) -> None:
     model = ScriptedLanguageModel([worded()], delay=0.04)
     answer, said, template = lines_of(assistant(model, wording_seconds=0.05))
     assert said == template
-    assert (answer.degraded, answer.engine) == (["wording"], TEMPLATES)
+    assert (answer.stages.degraded, answer.engine) == (["wording"], TEMPLATES)
 
 
 def test_a_model_that_breaks_in_mid_sentence_costs_only_eloquence(assistant: Make) -> None:
@@ -229,7 +229,7 @@ def test_a_model_that_breaks_in_mid_sentence_costs_only_eloquence(assistant: Mak
     answer, said, template = lines_of(assistant(model, worded_products=4))
     assert said[1].startswith(f"1. {worded(titles[0])}")
     assert said[2:] == template[2:]
-    assert (answer.degraded, answer.engine) == (["wording"], "scripted")
+    assert (answer.stages.degraded, answer.engine) == (["wording"], "scripted")
 
 
 def test_several_products_are_worded_in_their_order(assistant: Make) -> None:
@@ -238,7 +238,7 @@ def test_several_products_are_worded_in_their_order(assistant: Make) -> None:
     answer, said, template = lines_of(assistant(ScriptedLanguageModel([script]), worded_products=4))
     assert [line.startswith(f"{n}. Take a look") for n, line in enumerate(said[1:5], 1)] == [True, False, True, False]
     assert said[2] == template[2]
-    assert answer.degraded == []
+    assert answer.stages.degraded == []
 
 
 def test_who_leaves_takes_the_engine_along(assistant: Make) -> None:

@@ -1,0 +1,85 @@
+"""The one place that names concrete engines: a setting in, an adapter of a port out. Nothing happens at import."""
+
+from __future__ import annotations
+
+from tasteline.ports import Embedder, LanguageModel, Store, VectorIndex
+from tasteline.settings import Settings
+
+
+def open_store(settings: Settings) -> Store:
+    from retrieval.adapters.store_sql import SqlStore
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return SqlStore(settings.sqlalchemy_url())
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The configured embedder behind the cache of texts already embedded."""
+    from retrieval.embedding import CachedEmbedder, EmbeddingCache
+
+    return CachedEmbedder(_bare_embedder(settings), EmbeddingCache(settings.home / "embeddings.db"))
+
+
+def _bare_embedder(settings: Settings) -> Embedder:
+    if settings.embedder == "hashing":
+        from retrieval.adapters.embedder_hashing import HashingEmbedder
+
+        return HashingEmbedder()
+    from retrieval.adapters.weights import encoder_path
+
+    model = encoder_path(settings.embedder_model)
+    if settings.embedder == "sentence-transformers":
+        from retrieval.adapters.embedder_sentence_transformers import SentenceTransformersEmbedder
+
+        return SentenceTransformersEmbedder(model)
+    from retrieval.adapters.embedder_openvino import OpenVinoEmbedder
+
+    return OpenVinoEmbedder(model, settings.home / "models", settings.embedder_threads)
+
+
+def new_vectors(settings: Settings, dimension: int) -> VectorIndex:
+    if settings.vector_index == "numpy":
+        from retrieval.adapters.vectors_numpy import NumpyVectorIndex
+
+        return NumpyVectorIndex(dimension)
+    from retrieval.adapters.threads import one_thread_each
+    from retrieval.adapters.vectors_faiss import FaissVectorIndex
+
+    one_thread_each()
+    return FaissVectorIndex(dimension)
+
+
+def open_language_model(settings: Settings) -> LanguageModel | None:
+    if settings.language_model == "none":
+        return None
+    if settings.language_model == "scripted":
+        from app.llm.scripted import ScriptedLanguageModel
+
+        return ScriptedLanguageModel(["Here is what I found for you."])
+    if settings.language_model == "openai":
+        from app.llm.openai_protocol import OpenAiLanguageModel
+
+        key = settings.language_model_key.get_secret_value() if settings.language_model_key else None
+        return OpenAiLanguageModel(
+            settings.language_model_url, settings.language_model_name, key, max_waiting=settings.language_model_waiting
+        )
+    return _in_process(settings)
+
+
+def _in_process(settings: Settings) -> LanguageModel:
+    """Loads beside the first requests, which do not wait for it."""
+    from retrieval.adapters import weights
+
+    name, home = settings.language_model_name, settings.home / "models"
+    threads, waiting = settings.language_model_threads, settings.language_model_waiting
+    if settings.language_model == "transformers":
+        from app.llm.transformers_local import TransformersLanguageModel
+
+        reference = TransformersLanguageModel(weights.language_model_folder(name, home), threads, max_waiting=waiting)
+        reference.warm()
+        return reference
+    from app.llm.openvino_genai import OpenVinoLanguageModel
+
+    model = OpenVinoLanguageModel(weights.language_model_path(name), home, threads, max_waiting=waiting)
+    model.warm()
+    return model
