@@ -5,21 +5,56 @@ Takes and gives JSON through pydantic; translates to and from the types inside (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from tasteline import types as t
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2_000)]
-Limit = Annotated[int, Field(ge=1, le=100)]
-MAX_INTEGER = 2**62
-"""Below SQLite's and PostgreSQL's 64-bit bound."""
-Amount = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+MAX_INTEGER = 2**53 - 1
+"""The largest that every JSON reader keeps exact (RFC 8259, section 6), a browser's among them."""
+
+
+def _number(value: object) -> object:
+    """`false` is no stock of 0 and "7" no number of stars; 7.0 is a whole number in JSON."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")
+    return value
+
+
+def _time(value: object) -> object:
+    """RFC 3339 only: a bare number would be taken for seconds since 1970, or milliseconds, by its size."""
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
+        return value
+    raise ValueError("must be a time like 2026-01-31T12:00:00Z")
+
+
+NUMBER = BeforeValidator(_number)
+"""Stands last: limits before it stay in the OpenAPI."""
+Real = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER), NUMBER]
+Amount = Count
+Limit = Annotated[int, Field(ge=1, le=100), NUMBER]
+Stars = Annotated[float, Field(ge=0, le=5), NUMBER]
+Time = Annotated[AwareDatetime, BeforeValidator(_time)]
 
 
 class Wire(BaseModel):
@@ -40,9 +75,9 @@ class ProductModel(Wire):
     brand: Word | None = None
     categories: list[Word] = Field(default=[], max_length=20, description="From broad to narrow.")
     price: PriceModel | None = None
-    rating: float | None = Field(default=None, ge=0, le=5)
-    rating_count: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
-    stock: int | None = Field(default=None, ge=0, le=MAX_INTEGER, description="null: unknown, counts as available.")
+    rating: Stars | None = None
+    rating_count: Count | None = None
+    stock: Count | None = Field(default=None, description="null: unknown, counts as available.")
     attributes: dict[Word, list[Annotated[str, Field(max_length=1_000)]]] = Field(default={}, max_length=500)
     url: str | None = Field(default=None, max_length=2_000)
     image_url: str | None = Field(default=None, max_length=2_000)
@@ -87,8 +122,8 @@ class ProductModel(Wire):
 class AttributeFilterModel(Wire):
     name: Word
     values: list[Word] = Field(default=[], max_length=100)
-    minimum: float | None = Field(default=None, allow_inf_nan=False)
-    maximum: float | None = Field(default=None, allow_inf_nan=False)
+    minimum: Real | None = None
+    maximum: Real | None = None
 
 
 class FiltersModel(Wire):
@@ -99,8 +134,8 @@ class FiltersModel(Wire):
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     categories: list[Word] = Field(default=[], max_length=100)
     brands: list[Word] = Field(default=[], max_length=100)
-    rating_min: float | None = Field(default=None, ge=0, le=5)
-    in_stock: bool = False
+    rating_min: Stars | None = None
+    in_stock: Flag = False
     attributes: list[AttributeFilterModel] = Field(default=[], max_length=50)
     exclude_brands: list[Word] = Field(default=[], max_length=100)
     exclude_categories: list[Word] = Field(default=[], max_length=100)
@@ -138,10 +173,34 @@ class SearchRequest(Wire):
     )
 
 
+def _given(name: str) -> dict[str, object]:
+    return {"required": [name], "properties": {name: {"type": "string"}}}
+
+
 class EventModel(Wire):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
+            # What `says_enough` checks, for the readers of the OpenAPI.
+            "allOf": [
+                {"anyOf": [_given("user_id"), _given("session_id")]},
+                {
+                    "anyOf": [
+                        {
+                            "required": ["query"],
+                            "properties": {"event": {"const": "search"}, "query": {"type": "string", "minLength": 1}},
+                        },
+                        {"properties": {"event": {"enum": ["view_cart", "begin_checkout"]}}},
+                        {
+                            "required": ["product_id"],
+                            "properties": {
+                                "event": {"enum": [kind.value for kind in t.EventType if kind != t.EventType.SEARCH]},
+                                "product_id": {"type": "string"},
+                            },
+                        },
+                    ]
+                },
+            ],
             "examples": [
                 {
                     "event_id": "c0ffee-1",
@@ -150,7 +209,7 @@ class EventModel(Wire):
                     "product_id": "P1",
                     "time": "2026-01-31T12:00:00Z",
                 }
-            ]
+            ],
         },
     )
     event_id: Id
@@ -159,9 +218,9 @@ class EventModel(Wire):
     session_id: Id | None = None
     product_id: Id | None = None
     query: Text | None = None
-    time: AwareDatetime | None = None
-    position: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
-    quantity: int = Field(default=1, ge=1, le=1_000_000)
+    time: Time | None = None
+    position: Count | None = None
+    quantity: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = 1
     ranking_id: Id | None = None
 
     @field_validator("time")
@@ -209,7 +268,22 @@ class SessionEventModel(Wire):
 
 class RecommendationRequest(Wire):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"user_id": "anna", "context": "home", "limit": 8}]}
+        extra="forbid",
+        json_schema_extra={
+            # What `has_anchor` checks.
+            "anyOf": [
+                {"properties": {"context": {"enum": ["home", "welcome"]}}},
+                {
+                    "required": ["context", "product_id"],
+                    "properties": {"context": {"const": "product"}, "product_id": {"type": "string"}},
+                },
+                {
+                    "required": ["context", "cart"],
+                    "properties": {"context": {"const": "cart"}, "cart": {"type": "array", "minItems": 1}},
+                },
+            ],
+            "examples": [{"user_id": "anna", "context": "home", "limit": 8}],
+        },
     )
     user_id: Id | None = None
     session_id: Id | None = None
@@ -221,7 +295,7 @@ class RecommendationRequest(Wire):
     filters: FiltersModel = FiltersModel()
     limit: Limit = 10
     exclude_ids: list[Id] = Field(default=[], max_length=1_000)
-    exclude_seen: bool = False
+    exclude_seen: Flag = False
 
     @model_validator(mode="after")
     def has_anchor(self) -> RecommendationRequest:
@@ -400,7 +474,7 @@ class TastelineOptions(Wire):
 
 
 class StreamOptions(BaseModel):
-    include_usage: bool | None = False
+    include_usage: Flag | None = False
 
 
 class ChatRequest(BaseModel):
@@ -414,7 +488,7 @@ class ChatRequest(BaseModel):
     )
     model: str = Field(default="tasteline", max_length=200)
     messages: list[ChatMessageModel] = Field(min_length=1, max_length=200)
-    stream: bool | None = False
+    stream: Flag | None = False
     stream_options: StreamOptions | None = None
     user: Id | None = None
     tasteline: TastelineOptions = TastelineOptions()
@@ -431,8 +505,46 @@ class ChatDetails(BaseModel):
     interests: list[InterestModel] = []
     follow_ups: list[str] = []
     engine: str = Field(default="", description="Which voice spoke: 'templates' or a model's name.")
+    runtime: str = Field(default="", description="Where the model runs: openvino, transformers, openai (a server).")
     degraded: list[str] = []
     trace: dict[str, float] = Field(default={}, description="Milliseconds by stage.")
+
+
+class SpokenModel(BaseModel):
+    role: Literal["assistant"]
+    content: str
+
+
+class ChoiceModel(BaseModel):
+    index: int
+    message: SpokenModel
+    finish_reason: Literal["stop"]
+    logprobs: None = None
+
+
+class UsageModel(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Completion(BaseModel):
+    """An OpenAI chat completion with our facts beside it."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int = Field(description="Seconds since 1970.")
+    model: str
+    choices: list[ChoiceModel]
+    usage: UsageModel
+    tasteline: ChatDetails
+
+
+class ReadyResponse(BaseModel):
+    status: Literal["ready", "not ready"]
+    reasons: list[str] = Field(description="What keeps it from answering, or what the operator should know.")
+    products: int
+    revision: int
 
 
 class Problem(BaseModel):

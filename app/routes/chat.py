@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.agent.pipeline import Answer, ChatTurn
+from app.agent.voice import TEMPLATES
 from app.routes.dependencies import PROBLEMS, TheShop, a_chat_place, unless_gone, within_limit
 from app.schemas import (
     ChatDetails,
@@ -118,7 +119,7 @@ async def _completed(
             {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
         ],
         "usage": _usage(request, text),
-        "tasteline": _details(turn, found).model_dump(mode="json"),
+        "tasteline": _details(turn, found, shop).model_dump(mode="json"),
     }
 
 
@@ -127,13 +128,13 @@ async def _streamed(
 ) -> AsyncGenerator[ServerSentEvent, None]:
     """Products first, then the words, then what is known only afterwards."""
     envelope = _envelope("chat.completion.chunk", model)
-    yield _chunk(envelope, {"role": "assistant", "content": ""}, _details(turn, found))
+    yield _chunk(envelope, {"role": "assistant", "content": ""}, _details(turn, found, shop))
     text = ""
     async with aclosing(shop.assistant.speak(turn, found)) as pieces:
         async for piece in pieces:
             text += piece
             yield _chunk(envelope, {"content": piece})
-    yield _chunk(envelope, {}, _details(turn, found), finish="stop")
+    yield _chunk(envelope, {}, _details(turn, found, shop), finish="stop")
     if usage:
         counted = envelope | {"choices": [], "usage": _counted(turn.text, text)}
         yield ServerSentEvent(data=orjson.dumps(counted).decode())
@@ -153,7 +154,7 @@ def _chunk(
     return ServerSentEvent(data=orjson.dumps(body).decode())
 
 
-def _details(turn: ChatTurn, found: Answer) -> ChatDetails:
+def _details(turn: ChatTurn, found: Answer, shop: Shop) -> ChatDetails:
     ranking = RankingResponse.of(found.ranking) if found.ranking else None
     return ChatDetails.model_construct(
         conversation_id=turn.conversation_id,
@@ -164,6 +165,7 @@ def _details(turn: ChatTurn, found: Answer) -> ChatDetails:
         interests=[InterestModel.of(interest) for interest in found.interests],
         follow_ups=list(found.follow_ups),
         engine=found.engine,
+        runtime="" if found.engine == TEMPLATES else shop.settings.language_model,
         degraded=list(found.stages.degraded),
         trace=found.stages.trace,
     )

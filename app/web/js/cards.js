@@ -129,7 +129,22 @@ export function trouble(problem, retry) {
     button("solid", retry, {}, "Try again"));
 }
 
+const LEFT_OUT = {
+  wording: "the language model’s words",
+  meaning: "the search by meaning",
+  rank: "your own taste",
+  judge: "the language model’s opinion",
+  interests: "your interests",
+  listen: "the language model’s reading of your words",
+  remember: "keeping this conversation",
+  history: "the earlier messages",
+};
+
+/** Only words are missing when a model was late: what is shown is as good as ever. */
 export function degradedNote(stages) {
   if (!stages?.length) return null;
-  return el("p", { class: "degraded" }, `Answered without ${stages.join(", ")}, so this may be rougher than usual.`);
+  const names = [...new Set(stages)].map((stage) => LEFT_OUT[stage] ?? stage);
+  const harmless = stages.every((stage) => stage === "wording");
+  return el("p", { class: "degraded" },
+    `Answered without ${names.join(", ")}${harmless ? "." : ", so this may be rougher than usual."}`);
 }

@@ -47,10 +47,23 @@ function startAnswer(text, note) {
   return answer;
 }
 
+const RUNTIMES = {
+  openvino: "OpenVINO, in this process",
+  transformers: "transformers, in this process",
+  openai: "a language model server",
+  scripted: "a script, for tests",
+};
+
+/** Whose words these are: a model's in lines that passed the check, the shop's templates in all others. */
+function voiceOf({ engine, runtime }) {
+  if (!engine || engine === "templates") return "the shop’s own sentences";
+  return `${engine} (${RUNTIMES[runtime] ?? runtime}), checked, and the shop’s own sentences`;
+}
+
 function engineNote(details) {
   const stages = Object.entries(details.trace ?? {});
   const whole = details.trace?.total ?? stages.reduce((sum, [, ms]) => sum + ms, 0);
-  const answered = `Answered by: ${details.engine || "the shop"}`;
+  const answered = `Answered by: ${voiceOf(details)}`;
   if (!stages.length) return el("p", { class: "engine" }, answered);
   return el("details", { class: "engine" },
     el("summary", {}, `${answered}, in ${Math.max(1, Math.round(whole))} ms`),
