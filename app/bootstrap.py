@@ -14,20 +14,25 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from app.agent.interest_words import InterestWriter
+from app.agent.judging import Judge
 from app.agent.pipeline import Assistant
+from app.agent.tasks import ModelTasks
+from app.agent.understanding import Understanding
+from app.agent.voice import Voice
 from app.engines import new_vectors, open_embedder, open_language_model, open_store
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
-from retrieval.live import Indexes, LiveIndex, Progress
+from retrieval.live import LiveIndex, Progress
 from retrieval.models import sources
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
 from tasteline.errors import SnapshotMismatch
-from tasteline.ports import CandidateSource, Embedder, LanguageModel, Store
+from tasteline.ports import Embedder, LanguageModel, Store
 from tasteline.settings import Settings
 from tasteline.types import Ranking
 
@@ -77,7 +82,9 @@ def open_shop(
     reader = Reader(live)
     reader.follow()
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
-    recommender = _recommender(store, live, behaviour, searcher, new_id)
+    proposing = sources.untrained(behaviour, lambda: live.present)
+    wishes = sources.Wishes(embedder, lambda: live.present)
+    recommender = Recommender(live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes)
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {
@@ -89,7 +96,13 @@ def open_shop(
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
     asker = Asker(language_model, metrics)
-    assistant = Assistant(store, live, searcher, recommender, asker, metrics, settings)
+    tasks = ModelTasks(
+        Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
+        Judge(asker, settings.model_judges),
+        InterestWriter(asker, live, store, settings.model_describes),
+        Understanding(asker, lambda: reader.vocabulary) if settings.model_understands else None,
+    )
+    assistant = Assistant(store, live, searcher, recommender, tasks, metrics, settings)
     return Shop(
         settings=settings,
         store=store,
@@ -98,6 +111,7 @@ def open_shop(
         searcher=searcher,
         recommender=recommender,
         assistant=assistant,
+        writer_of_interests=tasks.writer,
         language_model=language_model,
         writer=CommitBatcher(store),
         metrics=metrics,
@@ -107,20 +121,3 @@ def open_shop(
         reader=reader,
         featured=featured_in(settings.home),
     )
-
-
-def _recommender(
-    store: Store, live: LiveIndex, behaviour: Behaviour, searcher: Searcher, new_id: Callable[[], str]
-) -> Recommender:
-    def indexes() -> Indexes:
-        return live.present
-
-    proposing: list[CandidateSource] = [
-        sources.CooccurrenceSource(behaviour, indexes),
-        sources.LikenessSource(indexes),
-        sources.PopularSource(behaviour, indexes),
-        sources.RatedSource(indexes),
-        sources.HabitSource(),
-        sources.NewSource(behaviour, indexes),
-    ]
-    return Recommender(live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id)

@@ -56,12 +56,14 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         from app import bootstrap
+        from app.admission import Admission
         from app.batching import Batcher
 
         opener = open_shop or (lambda chosen: bootstrap.open_shop(chosen, metrics=metrics))
         shop = await asyncio.to_thread(opener, settings)
         searching = ThreadPoolExecutor(max_workers=LANES, thread_name_prefix="search")
         app.state.shop = shop
+        app.state.chats = Admission(settings.chats_at_once, "conversations", settings.deadline_seconds / 4)
         app.state.searches = Batcher(shop.searcher.search, searching, lanes=LANES)
         shop.follower.start()
         try:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from app.schemas import Problem
 from tasteline.errors import (
@@ -35,6 +41,7 @@ KINDS: tuple[tuple[type[TastelineError], str, int], ...] = (
     (TransientError, "try-again", 503),
 )
 """The first class that fits decides."""
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 TITLES = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 415: "Unsupported media type"}
 
 log = structlog.get_logger(__name__)
@@ -57,7 +64,23 @@ def of_error(error: TastelineError) -> Response:
     return problem(500, "internal", "Internal error", "Something broke here; it has been logged.")
 
 
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Responses of a route for the OpenAPI; FastAPI's own way would promise them as application/json."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    after = {"description": "Seconds to wait before trying again.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"headers": {"Retry-After": after}} if status == 429 else {}),
+        }
+        for status in statuses
+    }
+
+
 def install(app: FastAPI) -> None:
+    _describe(app)
+
     @app.exception_handler(TastelineError)
     async def ours(_: Request, error: TastelineError) -> Response:
         return of_error(error)
@@ -73,14 +96,39 @@ def install(app: FastAPI) -> None:
         return problem(422, "invalid-input", "Invalid input", detail, errors)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         title = TITLES.get(error.status_code, "Request failed")
         kind = title.lower().replace(" ", "-")
         response = problem(error.status_code, kind, title, str(error.detail))
         response.headers.update(error.headers or {})
+        if "allow" in response.headers:
+            response.headers["Allow"] = ", ".join(_methods(app.routes, request.scope))
         return response
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request_failed", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
         return problem(500, "internal", "Internal error", "Something broke here; it has been logged.")
+
+
+def _methods(routes: Sequence[BaseRoute], scope: Mapping[str, Any]) -> list[str]:
+    """All that the path may be asked for: the framework names the first route's only."""
+
+    def answered(method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] == Match.FULL for route in routes)
+
+    return [method for method in METHODS if answered(method)]
+
+
+def _describe(app: FastAPI) -> None:
+    """The schema of a problem is no route's own: it is added to the OpenAPI here, in FastAPI's documented way."""
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            made["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]

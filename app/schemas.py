@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from tasteline import types as t
 
@@ -173,7 +174,7 @@ class SearchRequest(Wire):
     )
 
 
-def _given(name: str) -> dict[str, object]:
+def _given(name: str) -> JsonDict:
     return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
@@ -421,9 +422,43 @@ class InterestModel(BaseModel):
         )
 
 
+class InterestSentenceModel(BaseModel):
+    text: str
+    evidence: list[str] = Field(description="Ids of the events that it rests on.")
+
+
 class InterestsResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "anna",
+                    "interests": [
+                        {
+                            "topic": "Hiking › Boots",
+                            "short_term": 0.8,
+                            "long_term": 0.5,
+                            "trend": "rising",
+                            "evidence": ["c0ffee-1"],
+                        }
+                    ],
+                    "summary": [
+                        {"text": "You looked at Alder Trail Boots.", "evidence": ["c0ffee-1"]},
+                        {"text": "Lately it is mostly Hiking › Boots.", "evidence": ["c0ffee-1"]},
+                    ],
+                    "query": "Alder Trail Boots Hiking",
+                    "engine": "templates",
+                }
+            ]
+        }
+    )
     user_id: str
     interests: list[InterestModel] = Field(description="Strongest short-term interest first.")
+    summary: list[InterestSentenceModel] = Field(
+        default=[], description="Two or three sentences, each borne out by the events that it names."
+    )
+    query: str = Field(default="", description="What to search for on this person's behalf; empty for a stranger.")
+    engine: str = Field(default="", description="Whose words stand in the summary: 'templates' or a model's name.")
 
 
 class EngineModel(BaseModel):
@@ -508,6 +543,7 @@ class ChatDetails(BaseModel):
     runtime: str = Field(default="", description="Where the model runs: openvino, transformers, openai (a server).")
     degraded: list[str] = []
     trace: dict[str, float] = Field(default={}, description="Milliseconds by stage.")
+    heard: list[str] = Field(default=[], description="What the model was asked of the message, and what was taken.")
 
 
 class SpokenModel(BaseModel):

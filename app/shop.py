@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.admission import Admission
+from app.agent.interest_words import InterestWriter
 from app.agent.pipeline import Assistant
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
@@ -21,6 +23,8 @@ from tasteline.types import Ranking
 
 RANKINGS_WAITING = 10_000
 """Written behind the answers; beyond this the oldest are dropped, because an answer must not wait for its log."""
+WORK_WAITING = 1_024
+"""Requests for the shop's threads, running and in line: some two seconds of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Shop:
     searcher: Searcher
     recommender: Recommender
     assistant: Assistant
+    writer_of_interests: InterestWriter
     language_model: LanguageModel | None
     writer: CommitBatcher
     metrics: Metrics
@@ -51,6 +56,7 @@ class Shop:
     rankings: deque[tuple[Ranking, str | None]]
     reader: Reader
     featured: list[Featured] = field(default_factory=list)
+    waiting: Admission = field(default_factory=lambda: Admission(WORK_WAITING, "requests"))
 
     def caught_up(self) -> None:
         """Returns when everything in the store is searchable."""

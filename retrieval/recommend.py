@@ -43,6 +43,8 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
 """Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
+WISH_WEIGHT = {"home": 0.3, "welcome": 2.0}
+"""Of words among those sources: more than anything else to a stranger, nothing where products were pointed at."""
 VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8}
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
 PERSONAL = 0.1
@@ -69,6 +71,9 @@ class RecommendationQuery:
     product_id: str | None = None
     cart: tuple[str, ...] = ()
     query: str = ""
+    """Narrows to what a search for it finds."""
+    wish: str = ""
+    """Words that propose products of their own and narrow nothing."""
     filters: Filters = Filters()
     limit: int = 10
     exclude_seen: bool = False
@@ -85,7 +90,10 @@ class Person:
 
 
 class Recommender:
-    """`repeat_share()` says how often people of this shop buy the same thing again, 0 to 1."""
+    """`repeat_share()` says how often people of this shop buy the same thing again, 0 to 1.
+
+    `wishes` makes a source of words; without it, `RecommendationQuery.wish` is not heard.
+    """
 
     def __init__(
         self,
@@ -95,9 +103,11 @@ class Recommender:
         searcher: Searcher,
         repeat_share: Callable[[], float],
         new_id: Callable[[], str],
+        wishes: Callable[[str], CandidateSource | None] = lambda wish: None,
     ) -> None:
         self._live = live
         self._events = events
+        self._wishes = wishes
         self._sources = sources
         self._searcher = searcher
         self._repeat_share = repeat_share
@@ -117,6 +127,8 @@ class Recommender:
         """Raises NotFound for a product page or a cart whose products do not exist."""
         history = self._history(query)
         found = self._searcher.search([SearchQuery(query.query, query.filters, DEPTH)])[0] if query.query else None
+        wish = self._wishes(query.wish)
+        sources = [*self._sources, *([wish] if wish else [])]
         with self._live.read() as indexes:
             person = _person(indexes, history, _anchors(indexes, query))
             mask = indexes.catalogue.mask(query.filters, indexes.lexical.containing)
@@ -125,7 +137,9 @@ class Recommender:
             if found is not None:
                 mask &= _mask_of(indexes, found)
             mask = self._fresh(indexes, mask, person, query)
-            parts = [self._ranked(indexes, person, mask, wanted, query.limit) for wanted in _wanted(query, person)]
+            parts = [
+                self._ranked(indexes, person, mask, wanted, query.limit, sources) for wanted in _wanted(query, person)
+            ]
             items = _interleave(parts, query.limit)
         if found is None:
             return Ranking(self._new_id(), tuple(items), total)
@@ -151,6 +165,15 @@ class Recommender:
         order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
         return replace(ranking, items=tuple(replace(ranking.items[place], score=scores[place]) for place in order))
 
+    def recent(self, user_id: str | None, session_id: str | None = None, limit: int = 5) -> list[Product]:
+        """What a person touched last, oldest first; empty for a stranger."""
+        if user_id is None and session_id is None:
+            return []
+        touched = touched_products(self._events.history(user_id, session_id))[-limit:]
+        with self._live.read() as indexes:
+            products = [_product(indexes, item.product_id) for item in touched]
+        return [product for product in products if product is not None]
+
     def _history(self, query: RecommendationQuery) -> list[Event]:
         known = query.user_id is not None or query.session_id is not None
         stored = self._events.history(query.user_id, query.session_id) if known else []
@@ -168,13 +191,22 @@ class Recommender:
             return fresh if fresh.any() else mask
         return fresh
 
-    def _ranked(self, indexes: Indexes, person: Person, mask: Mask, wanted: str, limit: int) -> list[RankedProduct]:
+    def _ranked(
+        self,
+        indexes: Indexes,
+        person: Person,
+        mask: Mask,
+        wanted: str,
+        limit: int,
+        sources: Sequence[CandidateSource],
+    ) -> list[RankedProduct]:
         if wanted == "complement":
             mask = mask & ~_same_kind(indexes, person.need.anchor)
+        weights = {**WEIGHTS[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
         lists: list[tuple[str, float, Rows, Scores]] = []
         because: dict[str, dict[int, int]] = {}
-        for source in self._sources:
-            weight = WEIGHTS[wanted].get(source.name, 0.0)
+        for source in sources:
+            weight = weights.get(source.name, 0.0)
             if source.name == "habit":
                 weight *= self._repeat_share()
             if weight > 0:
@@ -299,6 +331,8 @@ def _reason(
         where = f" in {topic_of(product)}" if product.categories else ""
         kind: ReasonKind = "popular" if leader == "popular" else "new"
         return Reason(kind, f"{'Popular' if leader == 'popular' else 'New'}{where}", (product.id,))
+    if leader == "wish":
+        return Reason("meaning", "Close in meaning to what you look for", (product.id,))
     source = indexes.catalogue.product(because[leader][candidate.row])
     title = _short(source.title)
     if wanted == "similar":

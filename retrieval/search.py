@@ -61,10 +61,14 @@ class SearchQuery:
     """What was said after `text` to narrow or turn it: "in blue", "but under $60"."""
     limits: tuple[Constraint, ...] = ()
     """Understood elsewhere; they replace what the texts say of the same thing."""
+    soft: tuple[str, ...] = ()
+    """Understood elsewhere: adds to what the request means, so it ranks; no product needs to carry the words."""
     floor: float = 0.0
     """Share of the best score below which a product is left out: few good ones rather than many."""
 
 
+Understand = Callable[[str, Collection[str]], Understood]
+"""(text, keys taken back) → what it was taken to mean by itself."""
 Near = tuple[Vectors, Rows, Scores]
 """The request's vector, and rows and cosines by meaning, best first, padded with -1."""
 
@@ -76,7 +80,7 @@ class Searcher:
         self,
         live: LiveIndex,
         embedder: Embedder,
-        understand: Callable[[str, Collection[str]], Understood],
+        understand: Understand,
         counts: Callable[[], BehaviourCounts],
         new_id: Callable[[], str],
     ) -> None:
@@ -88,14 +92,12 @@ class Searcher:
 
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
-        understood = [self._understood(query) for query in queries]
-        vectors = self._vectors([meaning.query for meaning in understood])
+        meanings = [understood(query, self._understand) for query in queries]
+        vectors = self._vectors([_meant(*of_one) for of_one in zip(queries, meanings, strict=True)])
         with self._live.read() as indexes:
-            masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, understood, strict=True)]
+            masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, meanings, strict=True)]
             nearest = self._nearest(indexes, vectors, masks)
-            rankings = [
-                self._rank(indexes, *of_one) for of_one in zip(queries, understood, masks, nearest, strict=True)
-            ]
+            rankings = [self._rank(indexes, *of_one) for of_one in zip(queries, meanings, masks, nearest, strict=True)]
         return rankings if vectors.any() or not queries else [replace(r, degraded=("meaning",)) for r in rankings]
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
@@ -105,22 +107,6 @@ class Searcher:
         except TransientError as error:
             log.warning("meaning_skipped", error=type(error).__name__)
             return np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
-
-    def _understood(self, query: SearchQuery) -> Understood:
-        """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
-        parts = [self._understand(text, query.ignore) for text in (query.text, *query.further)]
-        constraints: dict[str, Constraint] = {}
-        for constraint in (*(c for part in parts for c in part.constraints), *query.limits):
-            field = constraint.key.partition(":")[0]
-            if constraint.key in query.ignore or field in query.ignore:
-                continue
-            for key in [key for key in constraints if key.partition(":")[0] == field and field not in ADDS_UP]:
-                if constraints[key] not in parts[-1].constraints:
-                    del constraints[key]
-            constraints[constraint.key] = constraint
-        words = " ".join(dict.fromkeys(" ".join([parts[0].query, *map(_new_words, parts[1:])]).split()))
-        sort: Sort = next((part.sort for part in reversed(parts) if part.sort != "relevance"), "relevance")
-        return Understood(query.text, words if query.further else parts[0].query, tuple(constraints.values()), sort)
 
     def _mask(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> Mask | None:
         """None where everything may be shown: such queries are scanned together."""
@@ -148,8 +134,8 @@ class Searcher:
         passing = indexes.catalogue.size if mask is None else int(mask.sum())
         # Only as many as are shown, where nothing but the score decides.
         limit = query.limit if understood.sort == "relevance" else None
-        fused = self._fused(indexes, understood, mask, near, limit) if passing else []
-        if fused and query.floor and understood.query:
+        fused = self._fused(indexes, query, understood, mask, near, limit) if passing else []
+        if fused and query.floor and _meant(query, understood):
             fused = [candidate for candidate in fused if candidate.score >= query.floor * fused[0].score]
         sought = _sought(understood)
         items = tuple(
@@ -172,9 +158,15 @@ class Searcher:
         return len(carrying) if mask is None else int(mask[carrying].sum())
 
     def _fused(
-        self, indexes: Indexes, understood: Understood, mask: Mask | None, near: Near, limit: int | None
+        self,
+        indexes: Indexes,
+        query: SearchQuery,
+        understood: Understood,
+        mask: Mask | None,
+        near: Near,
+        limit: int | None,
     ) -> list[Fused]:
-        if not understood.query:
+        if not _meant(query, understood):
             return self._by_popularity(indexes, mask)
         words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
         vector, rows, cosines = near
@@ -227,6 +219,28 @@ class Searcher:
             if count := int(mask.sum() if carrying is None else mask[carrying].sum()):
                 found.append(Relaxation(left_out, count))
         return tuple(sorted(found, key=lambda relaxation: -relaxation.would_match))
+
+
+def understood(query: SearchQuery, understand: Understand) -> Understood:
+    """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
+    parts = [understand(text, query.ignore) for text in (query.text, *query.further)]
+    constraints: dict[str, Constraint] = {}
+    for constraint in (*(c for part in parts for c in part.constraints), *query.limits):
+        field = constraint.key.partition(":")[0]
+        if constraint.key in query.ignore or field in query.ignore:
+            continue
+        for key in [key for key in constraints if key.partition(":")[0] == field and field not in ADDS_UP]:
+            if constraints[key] not in parts[-1].constraints:
+                del constraints[key]
+        constraints[constraint.key] = constraint
+    words = " ".join(dict.fromkeys(" ".join([parts[0].query, *map(_new_words, parts[1:])]).split()))
+    sort: Sort = next((part.sort for part in reversed(parts) if part.sort != "relevance"), "relevance")
+    return Understood(query.text, words if query.further else parts[0].query, tuple(constraints.values()), sort)
+
+
+def _meant(query: SearchQuery, understood: Understood) -> str:
+    """What is embedded: the words left to match, and the soft ones after them."""
+    return " ".join((understood.query, *query.soft)).strip()
 
 
 Sought = Sequence[tuple[str, str]]

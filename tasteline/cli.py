@@ -349,6 +349,40 @@ def chat(user: Annotated[str | None, typer.Option(help="Speak as this person.")]
 
 
 @app.command()
+def vllm(
+    model: Annotated[
+        str | None, typer.Option(help="A folder or hub id; default: TASTELINE_LANGUAGE_MODEL_NAME.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8081,
+    adapter: Annotated[list[str] | None, typer.Option(help="A LoRA adapter as NAME=FOLDER; may be repeated.")] = None,
+    python: Annotated[Path | None, typer.Option(help="With vLLM; default: that of `make vllm`.")] = None,
+    max_model_len: Annotated[int, typer.Option(min=256, help="Tokens of prompt and answer together.")] = 4096,
+    question: Annotated[str, typer.Option(help="The golden prompt.")] = "What is the capital of Japan?",
+    expect: Annotated[str, typer.Option(help="Must occur in its greedy answer; '' skips it.")] = "Tokyo",
+    check: Annotated[bool, typer.Option("--check", help="Start, warm, ask, report as JSON and stop.")] = False,
+) -> None:
+    """Run a vLLM server bound to loopback, warm and checked, until told to end."""
+    from app import vllm_server
+    from retrieval.adapters.weights import language_model_folder
+
+    settings = _settings(language_model_name=model)
+    interpreter, adapters = vllm_server.python_of(python), vllm_server.adapters_of(adapter or [])
+    vllm_server.free_port(port)  # told before the weights are converted
+    plan = vllm_server.Plan(
+        language_model_folder(settings.language_model_name, settings.home / "models"),
+        interpreter,
+        settings.home,
+        port,
+        adapters,
+        max_model_len,
+        settings.language_model_key.get_secret_value() if settings.language_model_key else None,
+        vllm_server.Golden(question, expect),
+    )
+    sys.stderr.write(f"tasteline: vLLM starts with {plan.name}, some minutes the first time; log: {plan.log}\n")
+    _say_json(vllm_server.check(plan)) if check else vllm_server.serve(plan, sys.stderr.write)
+
+
+@app.command()
 def erase(user: str, as_json: AsJson = False) -> None:
     """Remove everything that is stored about a person."""
     from contextlib import closing

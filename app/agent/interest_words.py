@@ -67,17 +67,19 @@ _ACT = re.compile(
 )
 _DRAWN = re.compile(
     r"you (?:also )?(?:are|seem|seem to be|may be|might be) (?:also )?(?:interested in|drawn to)\b"
-    r"|you (?:also )?(?:may|might|seem to) (?:also )?(?:like|enjoy)\b|you (?:also )?(?:show|have shown|have) (?:an )?interest in\b",
+    r"|you (?:also )?(?:may|might|seem to) (?:also )?(?:like|enjoy)\b"
+    r"|you (?:also )?(?:show|have shown|have) (?:an )?interest in\b",
     re.IGNORECASE,
 )
 """What any event shows: attention. Not "you need", "you own", "you are a", "your skin"."""
 _IN_CART = re.compile(r"\s*\b(?:in|into|to)\s+(?:the|your)\s+(?:shopping\s+)?cart\b", re.IGNORECASE)
 _PART = re.compile(r"\s*[,;:()]\s*|\s+(?:and|or|but|&|–|—|-)\s+|(?<=[.!])\s+", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W_][\w'’.%/-]*")
-_LINKING: Final = frozenset(
-    "a an the this that these those some several few both of for from in on at by with about to also too then and or "
-    "it its them product products item items thing things kind kinds sort type types brand category such as".split()
-)
+_LINKING_WORDS = """
+a an the this that these those some several few both of for from in on at by with about to also too then and or it its
+them product products item items thing things kind kinds sort type types brand category such as
+"""
+_LINKING: Final = frozenset(_LINKING_WORDS.split())
 """Words that say nothing by themselves. Fewer than `harmless_words`, which praise and speak to the shopper: a sentence
 about a person may do neither."""
 
@@ -105,6 +107,8 @@ class _Known:
     steps: tuple[Step, ...]
     interests: tuple[Interest, ...]
     key: tuple[object, ...]
+    """Changes with everything that the words are made of."""
+    erasures: int
 
 
 class InterestWriter:
@@ -126,24 +130,41 @@ class InterestWriter:
         timeout: float = TIMEOUT_SECONDS,
         session_id: str | None = None,
     ) -> InterestWords:
-        """`session`: steps that came with the request, oldest first, after what is stored. Never raises for an engine."""
+        """`session`: steps that came with the request, oldest first; they follow what is stored.
+
+        Never raises for anything that an engine does.
+        """
         known = await asyncio.to_thread(self._known, user_id, session_id, tuple(session), said)
+        self._forget_erased(known.erasures)
         if (before := self._kept.get(known.key)) is not None:
             self._kept.move_to_end(known.key)
             return before
         words = await self._worded(known, said, timeout)
-        if words.outcome in CERTAIN:
+        waits_for_model = self._describes and words.outcome is None and known.steps
+        if words.outcome in CERTAIN and not waits_for_model and known.erasures == self._erasures:
             self._kept[known.key] = words
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return words
 
+    def _forget_erased(self, erasures: int) -> None:
+        """What was written of a person must not outlive them in memory; who else it concerned is written anew."""
+        if erasures > self._erasures:
+            self._kept.clear()
+            self._erasures = erasures
+
+    async def wish(self, user_id: str | None, session_id: str | None, timeout: float, said: str = "") -> str:
+        """For `RecommendationQuery.wish`: the words where they may help, else nothing (see `retrieval_query`)."""
+        if user_id is None and session_id is None and not said.strip():
+            return ""
+        words = await self.of(user_id, said=said, timeout=timeout, session_id=session_id)
+        history = await asyncio.to_thread(self._events.history, user_id, session_id)
+        return retrieval_query(words, history, said)
+
     def _known(self, user_id: str | None, session_id: str | None, session: tuple[Event, ...], said: str) -> _Known:
+        erasures = self._events.erasures()
         stored = self._events.history(user_id, session_id) if user_id is not None or session_id is not None else []
         history = [*stored, *session]
-        if (erasures := self._events.erasures()) != self._erasures:
-            self._kept.clear()  # the erased must not stay in memory
-            self._erasures = erasures
         with self._live.read() as indexes:
 
             def product(product_id: str) -> Product | None:
@@ -155,8 +176,9 @@ class InterestWriter:
             )
             named = tuple(interests(history, product))
             revision = indexes.revision
-        last = tuple(event.id for event in (*stored[-1:], *session))
-        return _Known(steps, named, (user_id, session_id, len(stored), last, revision, said))
+        # Ids of steps that came with a request are nobody's own: "step-0" of one session is not that of another.
+        latest = tuple((event.id, event.type, event.product_id) for event in (*stored[-1:], *session))
+        return _Known(steps, named, (user_id, session_id, len(stored), latest, revision, said), erasures)
 
     async def _worded(self, known: _Known, said: str, timeout: float) -> InterestWords:
         told = describe(known.steps, known.interests, said)
@@ -209,7 +231,7 @@ def check_sentence(sentence: NumberedSentence, steps: Sequence[Step]) -> Sentenc
         return "opening"
     borne: dict[str, None] = {}
     for act, part in parts:
-        bearing = [step for step in quoted if (act is None or step.act == act) and _covers(step.product, part)]
+        bearing = [step for step in quoted if act in (None, step.act) and _covers(step.product, part)]
         if not bearing:
             return "word"
         borne |= dict.fromkeys(step.event.id for step in bearing)
@@ -217,20 +239,24 @@ def check_sentence(sentence: NumberedSentence, steps: Sequence[Step]) -> Sentenc
 
 
 def _said(text: str) -> list[tuple[str | None, str]] | None:
-    """(act, words) of each part of a sentence that says something, act None where any will do; None: no such opening."""
+    """(act, words) of each part of a sentence that says something; None where it has no such opening.
+
+    The act is None where any will do. It holds until the next verb: "You saved a cup and a pot, and bought tea."
+    """
     drawn = _DRAWN.match(text)
     act: str | None = None
     parts: list[tuple[str | None, str]] = []
     for place, piece in enumerate(_PART.split(text[drawn.end() :] if drawn else text)):
         verb = _ACT.match(piece)
         if verb is not None:
-            act, piece = _VERBS[verb["verb"].casefold()], piece[verb.end() :]
+            act = _VERBS[verb["verb"].casefold()]
         elif place == 0 and drawn is None:
             return None
+        said = piece[verb.end() :] if verb else piece
         if act == "put in the cart":
-            piece = _IN_CART.sub("", piece)
-        if _telling(piece):
-            parts.append((act, piece))
+            said = _IN_CART.sub("", said)
+        if _telling(said):
+            parts.append((act, said))
     return parts
 
 
@@ -240,8 +266,14 @@ def _telling(text: str) -> list[str]:
 
 
 def _covers(product: Product, text: str) -> bool:
-    """Is every telling word one of the product's, and every figure one of its title, of the same thing?"""
+    """Is every telling word one of the product's, and every figure one of its title, of the same thing?
+
+    A brand is named as it is written: "a body shop" is not The Body Shop.
+    """
     known = product_words(product)
+    brand = plain(product.brand or "", 60)
+    if brand and brand not in text and set(map(root, _telling(text))) <= set(roots(brand)):
+        return False
     tokens = [token.rstrip(".'’-/") for token in _TOKEN.findall(text.casefold())]
     title = f" {' '.join(token.rstrip('.,') for token in _TOKEN.findall(view.title(product, 200).casefold()))} "
     for place, token in enumerate(tokens):

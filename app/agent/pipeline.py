@@ -17,10 +17,11 @@ import structlog
 
 from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
 from app.agent.stages import Stages
-from app.agent.voice import TEMPLATES, Spoken, Voice
-from app.llm.asking import Asker
+from app.agent.tasks import TASK_SECONDS, ModelTasks
+from app.agent.voice import TEMPLATES, Spoken
 from app.telemetry import Metrics
 from prompts.facts import ReplyFacts
+from prompts.judging import taste_of
 from prompts.reply import follow_ups, render_reply
 from retrieval.live import LiveIndex
 from retrieval.recommend import Recommender
@@ -63,6 +64,8 @@ class Answer:
     follow_ups: tuple[str, ...] = ()
     history: History = ()
     """What was said before, oldest first."""
+    heard: tuple[str, ...] = ()
+    """What the language model was asked about the message, and what was taken of its reading."""
     engine: str = TEMPLATES
 
 
@@ -73,7 +76,7 @@ class Assistant:
         live: LiveIndex,
         searcher: Searcher,
         recommender: Recommender,
-        asker: Asker,
+        tasks: ModelTasks,
         metrics: Metrics,
         settings: Settings,
     ) -> None:
@@ -81,7 +84,7 @@ class Assistant:
         self._live = live
         self._searcher = searcher
         self._recommender = recommender
-        self._voice = Voice(asker, metrics, settings.worded_products, settings.wording_seconds)
+        self._tasks = tasks
         self._metrics = metrics
         self._settings = settings
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="assistant")
@@ -91,20 +94,23 @@ class Assistant:
         stages = Stages(time.monotonic() + self._settings.deadline_seconds, self._workers, self._metrics)
         unread: tuple[Situation, History] = (first_look(turn.text), ())
         situation, history = await stages.run("understand", lambda: self._understand(turn), unread)
-        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation), None)
+        situation, heard = await self._listen(situation, stages)
+        wish = await self._wish(turn, situation, stages)
+        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation, wish), None)
         if ranking is not None:
-            known = ranking
-            ranking = await stages.run("rank", lambda: self._rank(turn, situation, known), known)
+            found = ranking
+            ranking = await stages.run("rank", lambda: self._rank(turn, found), found)
+            ranking = await self._judged(ranking, turn, situation, stages)
         nothing_known: list[Interest] = []
         interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
         facts = self._facts(situation, ranking, interests, stages.degraded)
-        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history)
+        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard)
 
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
         """The reply in pieces; afterwards the conversation is kept."""
         spoken = Spoken()
         with answer.stages.timed("respond"):
-            async with aclosing(self._voice.speak(answer.facts, answer.history, spoken, answer.stages)) as pieces:
+            async with aclosing(self._tasks.voice.speak(answer.facts, answer.history, spoken, answer.stages)) as pieces:
                 async for piece in pieces:
                     yield piece
             answer.engine = spoken.engine
@@ -124,17 +130,44 @@ class Assistant:
         with self._live.read() as indexes:
             return read(turn.text, turn.ignore, turns, indexes.catalogue), history
 
-    def _retrieve(self, turn: ChatTurn, situation: Situation) -> Ranking | None:
+    async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
+        """What the rules leave open in a message, by the model."""
+        if self._tasks.understanding is None:
+            return situation, ()
+        reading = self._tasks.understanding.completed(situation, min(TASK_SECONDS, stages.left))
+        return await stages.wait("listen", reading, (situation, ()))
+
+    async def _wish(self, turn: ChatTurn, situation: Situation, stages: Stages) -> str:
+        """A short history in words, which propose products where there is little else to go by."""
+        if situation.move.intent != "recommend":
+            return ""
+        wish = self._tasks.writer.wish(turn.user_id, turn.session_id, min(TASK_SECONDS, stages.left))
+        return await stages.wait("describe", wish, "")
+
+    async def _judged(self, ranking: Ranking, turn: ChatTurn, situation: Situation, stages: Stages) -> Ranking:
+        """The short list in the model's order, where it is asked for its opinion; then what is shown of it."""
+        if self._tasks.judge.asked:
+            need = " ".join(situation.state.fragments) or await stages.run("need", lambda: self._need(turn), "")
+            judging = self._tasks.judge.order(ranking, need, min(TASK_SECONDS, stages.left))
+            judged = await stages.wait("judge", judging, ranking)
+            stages.degraded += [name for name in judged.degraded if name not in ranking.degraded]
+            ranking = judged
+        return replace(ranking, items=ranking.items[:SHOWN])
+
+    def _need(self, turn: ChatTurn) -> str:
+        """What a person wants, as the titles of what they touched last."""
+        return taste_of(self._recommender.recent(turn.user_id, turn.session_id))
+
+    def _retrieve(self, turn: ChatTurn, situation: Situation, wish: str) -> Ranking | None:
         """None where the move needs no products, or only ones that were shown already."""
         if (recommendation := wanted(situation, turn.user_id, turn.session_id)) is not None:
-            return self._recommender.recommend(replace(recommendation, limit=SHOWN))
+            return self._recommender.recommend(replace(recommendation, limit=self._tasks.judge.depth(SHOWN), wish=wish))
         if (query := search_query(situation)) is not None:
             return self._searcher.search([query])[0]
         return None
 
-    def _rank(self, turn: ChatTurn, situation: Situation, ranking: Ranking) -> Ranking:
-        personal = self._recommender.personalised(ranking, turn.user_id, turn.session_id)
-        return replace(personal, items=personal.items[:SHOWN])
+    def _rank(self, turn: ChatTurn, ranking: Ranking) -> Ranking:
+        return self._recommender.personalised(ranking, turn.user_id, turn.session_id)
 
     def _interests(self, turn: ChatTurn) -> list[Interest]:
         return self._recommender.interests(turn.user_id) if turn.user_id else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.agent.dialogue import DialogueState, Intent, Move, read_move
 from app.agent.phrases_en import PRICED
@@ -52,6 +52,12 @@ class Situation:
     turn: int = 0
     limits: tuple[Constraint, ...] = ()
     """From "cheaper" and the like: what no text says by itself."""
+    before: DialogueState = field(default_factory=DialogueState)
+    """As it was when the message came."""
+    titles: tuple[str, ...] = ()
+    """Of the products that were shown then, in their order; empty where one of them is gone."""
+    soft: tuple[str, ...] = ()
+    """Words of this message's meaning that rank and never limit."""
 
     def after(self, shown: tuple[str, ...]) -> DialogueState:
         """What to remember once `shown` has been shown."""
@@ -75,10 +81,33 @@ def read(text: str, ignore: Sequence[str], turns: Sequence[Turn], catalogue: Cat
     titles = {product_id: product.title for product_id, product in _products(state.shown, catalogue).items()}
     move = read_move(text, state, titles)
     move = replace(move, references=tuple(_products(move.references, catalogue)))
-    return _moved(state, move, ignore, len(answers), catalogue)
+    if move.intent == "refine" and (move.cheaper or move.dearer):
+        situation = _repriced(_refined(state, move, ignore), move, len(answers), catalogue)
+    else:
+        situation = _moved(state, move, ignore, len(answers), catalogue.currency())
+    known = tuple(titles.values()) if len(titles) == len(state.shown) else ()
+    return replace(situation, before=state, titles=known)
 
 
-def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, catalogue: Catalogue) -> Situation:
+def turned(situation: Situation, intent: Intent, places: Sequence[int], currency: str | None) -> Situation:
+    """The same message taken for another move, about the products shown at `places` (from 1; others are ignored)."""
+    before, text = situation.before, situation.move.text
+    shown = tuple(dict.fromkeys(before.shown[place - 1] for place in places if 0 < place <= len(before.shown)))
+    move = Move(intent, text, shown, further=text if intent == "refine" else "")
+    made = _moved(before, move, situation.state.ignore, situation.turn, currency)
+    return replace(made, before=before, titles=situation.titles)
+
+
+def reworded(situation: Situation, fragments: Sequence[str], soft: Sequence[str]) -> Situation:
+    """With `fragments` in the place of what this message added to the request."""
+    state = replace(situation.state, fragments=(*situation.state.fragments[:-1], *fragments))
+    limits = situation.limits
+    if any(PRICED.search(fragment.casefold()) for fragment in fragments):
+        state, limits = _priced_anew(state), ()
+    return replace(situation, state=state, limits=limits, soft=tuple(soft))
+
+
+def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, currency: str | None) -> Situation:
     if move.intent == "find":
         return Situation(state.starting(move.text, ignore), move, turn)
     if move.intent == "recommend":
@@ -87,9 +116,7 @@ def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, c
         return Situation(replace(state, mode="similar", anchor=move.references[0], seen=()), move, turn)
     if move.intent == "refine":
         state = _refined(state, move, ignore)
-        if move.cheaper or move.dearer:
-            return _repriced(state, move, turn, catalogue)
-    return Situation(state, move, turn, _limit(state, catalogue))
+    return Situation(state, move, turn, _limit(state, currency))
 
 
 def _refined(state: DialogueState, move: Move, ignore: Sequence[str]) -> DialogueState:
@@ -100,10 +127,13 @@ def _refined(state: DialogueState, move: Move, ignore: Sequence[str]) -> Dialogu
     state = replace(state, ignore=tuple(ignored), fragments=fragments, seen=(), mode=mode)
     if "price" in move.takes_back:
         return replace(state, price_min=None, price_max=None)
-    if PRICED.search(move.further.casefold()):
-        kept = tuple(key for key in state.ignore if key != "price")
-        return replace(state, price_min=None, price_max=None, ignore=kept)
-    return state
+    return _priced_anew(state) if PRICED.search(move.further.casefold()) else state
+
+
+def _priced_anew(state: DialogueState) -> DialogueState:
+    """A price that is named takes the place of every earlier one, and of "any price"."""
+    kept = tuple(key for key in state.ignore if key != "price")
+    return replace(state, price_min=None, price_max=None, ignore=kept)
 
 
 def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue) -> Situation:
@@ -121,11 +151,10 @@ def _repriced(state: DialogueState, move: Move, turn: int, catalogue: Catalogue)
     if not state.fragments and move.references:
         names = [product.categories[-1] for product in pointed if product.categories]
         state = replace(state, fragments=(names[0],) if names else (), mode="search")
-    return Situation(state, move, turn, _limit(state, catalogue))
+    return Situation(state, move, turn, _limit(state, catalogue.currency()))
 
 
-def _limit(state: DialogueState, catalogue: Catalogue) -> tuple[Constraint, ...]:
-    currency = catalogue.currency()
+def _limit(state: DialogueState, currency: str | None) -> tuple[Constraint, ...]:
     if currency is None or (state.price_min is None and state.price_max is None):
         return ()
     low, high = state.price_min, state.price_max
@@ -144,6 +173,7 @@ def search_query(situation: Situation) -> SearchQuery | None:
         text=state.fragments[0],
         further=state.fragments[1:],
         limits=situation.limits,
+        soft=situation.soft,
         filters=Filters(exclude_ids=frozenset(state.seen if more else ())),
         ignore=frozenset(state.ignore),
         limit=CANDIDATES,

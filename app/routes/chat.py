@@ -168,6 +168,7 @@ def _details(turn: ChatTurn, found: Answer, shop: Shop) -> ChatDetails:
         runtime="" if found.engine == TEMPLATES else shop.settings.language_model,
         degraded=list(found.stages.degraded),
         trace=found.stages.trace,
+        heard=list(found.heard),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.routes.dependencies import TheShop, answer, in_worker
-from app.schemas import EngineModel, FeaturedPersonModel, ShopResponse
+from app.routes.dependencies import GUARDED, TheShop, answer, in_worker
+from app.schemas import EngineModel, FeaturedPersonModel, ReadyResponse, ShopResponse
 from tasteline.errors import TastelineError
 
 router = APIRouter(tags=["operations"])
@@ -17,8 +18,12 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/health/ready", summary="Every part can answer; 503 with the reasons where not")
-async def ready(shop: TheShop, response: Response) -> dict[str, object]:
+@router.get(
+    "/health/ready",
+    responses={503: {"model": ReadyResponse}},
+    summary="Every part can answer; 503 with the reasons where not",
+)
+async def ready(shop: TheShop, response: Response) -> ReadyResponse:
     reasons = []
     try:
         await in_worker(shop, shop.store.revision)
@@ -30,16 +35,30 @@ async def ready(shop: TheShop, response: Response) -> dict[str, object]:
         size = indexes.catalogue.size
     response.status_code = 503 if reasons else 200
     notes = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
-    status = "not ready" if reasons else "ready"
-    return {"status": status, "reasons": reasons + notes, "products": size, "revision": shop.live.revision}
+    return ReadyResponse(
+        status="not ready" if reasons else "ready",
+        reasons=reasons + notes,
+        products=size,
+        revision=shop.live.revision,
+    )
 
 
-@router.get("/metrics", summary="Prometheus metrics")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Prometheus text format"}, **GUARDED},
+    summary="Prometheus metrics",
+)
 async def metrics(shop: TheShop) -> Response:
     return Response(generate_latest(shop.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/shop", response_model=ShopResponse, summary="Name, departments, people of the demo, engines")
+@router.get(
+    "/v1/shop",
+    response_model=ShopResponse,
+    responses=GUARDED,
+    summary="Name, departments, people of the demo, engines",
+)
 async def shop_page(shop: TheShop) -> Response:
     with shop.live.read() as indexes:
         catalogue = indexes.catalogue

@@ -29,7 +29,8 @@ async def record(body: EventsBody, shop: TheShop) -> Response:
     models = [body] if isinstance(body, EventModel) else body.events if isinstance(body, EventBatch) else body
     if len(models) > shop.settings.max_batch:
         raise TooLarge(f"{len(models)} events in one batch; send at most {shop.settings.max_batch}.")
-    written = await asyncio.wrap_future(shop.writer.submit([model.to_event() for model in models]))
+    with shop.waiting.place():
+        written = await asyncio.wrap_future(shop.writer.submit([model.to_event() for model in models]))
     shop.metrics.events.labels("accepted").inc(written.accepted)
     shop.metrics.events.labels("repeated").inc(written.repeated)
     return answer(WrittenResponse(accepted=written.accepted, repeated=written.repeated))

@@ -9,6 +9,7 @@ from app.routes.dependencies import NOT_FOUND, PROBLEMS, Searches, TheShop, answ
 from app.schemas import (
     Id,
     InterestModel,
+    InterestSentenceModel,
     InterestsResponse,
     RankingResponse,
     RecommendationRequest,
@@ -64,8 +65,18 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
 
 @router.get("/users/{user_id}/interests", response_model=InterestsResponse, summary="What a person is drawn to")
 async def interests(user_id: Id, shop: TheShop) -> Response:
+    """Topics with their trend, and the same in words. A language model that fails leaves the words to templates."""
     found = await in_worker(shop, lambda: shop.recommender.interests(user_id))
-    return answer(InterestsResponse(user_id=user_id, interests=[InterestModel.of(interest) for interest in found]))
+    words = await shop.writer_of_interests.of(user_id, timeout=shop.settings.deadline_seconds)
+    return answer(
+        InterestsResponse(
+            user_id=user_id,
+            interests=[InterestModel.of(interest) for interest in found],
+            summary=[InterestSentenceModel(text=s.text, evidence=list(s.event_ids)) for s in words.sentences],
+            query=words.query,
+            engine=words.engine,
+        )
+    )
 
 
 def _ranked(shop: Shop, ranking: Ranking, user_id: str | None) -> Response:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import structlog
 
 from retrieval.live import Indexes
 from retrieval.models.behaviour import BehaviourCounts
-from tasteline.ports import Need
-from tasteline.types import Mask, Rows, Scores
+from tasteline.errors import TransientError
+from tasteline.ports import CandidateSource, Embedder, Need
+from tasteline.types import Mask, Rows, Scores, Vectors
 
 STEPS_FOLLOWED = 10
 """Most recent products whose followers are asked for."""
@@ -25,6 +27,7 @@ LASTING_SHARE = 0.3
 """Of the attention, for the year beside the last days."""
 
 Proposal = tuple[Rows, Scores, Rows]
+log = structlog.get_logger(__name__)
 
 
 def _proposal(scores: dict[int, float], because: dict[int, int], k: int) -> Proposal:
@@ -47,6 +50,18 @@ def _attention(need: Need) -> dict[int, float]:
     for row, weight in zip(need.lasting[order].tolist(), lasting[order].tolist(), strict=True):
         attention[row] = attention.get(row, 0.0) + LASTING_SHARE * weight
     return attention
+
+
+def untrained(behaviour: Callable[[], BehaviourCounts], indexes: Callable[[], Indexes]) -> list[CandidateSource]:
+    """All that count or compare, and learn nothing."""
+    return [
+        CooccurrenceSource(behaviour, indexes),
+        LikenessSource(indexes),
+        PopularSource(behaviour, indexes),
+        RatedSource(indexes),
+        HabitSource(),
+        NewSource(behaviour, indexes),
+    ]
 
 
 class CooccurrenceSource:
@@ -169,3 +184,37 @@ class NewSource:
         untouched = self._counts().popularity([catalogue.product(int(row)).id for row in latest]) == 0
         rows = latest[untouched][:k]
         return _proposal({int(row): 1.0 / (1 + place) for place, row in enumerate(rows)}, {}, k)
+
+
+class Wishes:
+    """Words → a source of one request: what the shopper says, or their interests put into words."""
+
+    def __init__(self, embedder: Embedder, indexes: Callable[[], Indexes]) -> None:
+        self._embedder = embedder
+        self._indexes = indexes
+
+    def __call__(self, wish: str) -> CandidateSource | None:
+        """None for blank words, and where the embedder does not answer. Call it before the indexes are held."""
+        if not wish.strip():
+            return None
+        try:
+            return WishSource(self._embedder.encode([wish], "query"), self._indexes)
+        except TransientError as error:
+            log.warning("wish_skipped", error=type(error).__name__)
+            return None
+
+
+class WishSource:
+    """Products close in meaning to words. One opinion among others, where the query of a search would narrow to it."""
+
+    name = "wish"
+
+    def __init__(self, vector: Vectors, indexes: Callable[[], Indexes]) -> None:
+        self._vector = vector
+        self._indexes = indexes
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
+        rows, cosines = self._indexes().vectors.search(self._vector, k, allowed)
+        close = cosines[0] > LIKENESS_FLOOR
+        scores = zip(rows[0][close].tolist(), (cosines[0][close] - LIKENESS_FLOOR).tolist(), strict=True)
+        return _proposal(dict(scores), {}, k)

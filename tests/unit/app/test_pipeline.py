@@ -9,12 +9,17 @@ from contextlib import aclosing, suppress
 import pytest
 from structlog.testing import capture_logs
 
+from app.agent.interest_words import InterestWriter
+from app.agent.judging import Judge
 from app.agent.pipeline import SHOWN, Answer, Assistant, ChatTurn
-from app.agent.voice import TEMPLATES
+from app.agent.tasks import ModelTasks
+from app.agent.understanding import Understanding
+from app.agent.voice import TEMPLATES, Voice
 from app.llm.asking import Asker
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from prompts.reply import render_reply
+from retrieval.understanding import Vocabulary
 from tasteline.errors import EngineFailed, SnapshotMismatch
 from tasteline.settings import Settings
 from tasteline.types import Piece
@@ -24,6 +29,7 @@ PRODUCTS = [
     product(f"jacket{i}", f"{name} Waterproof Jacket", "Clothing", "Jackets", price=5_000 + 1_000 * i)
     for i, name in enumerate(["Ridge", "Storm", "Calder", "Dune", "Fell", "Moor"])
 ] + [product("kettle", "Enamel Kettle", "Kitchen", "Kettles", price=2_900)]
+VOCABULARY = Vocabulary.from_products(PRODUCTS)
 Make = Callable[..., Assistant]
 
 
@@ -40,7 +46,13 @@ def assistant(shop: SmallShop) -> Iterator[Make]:
         settings = Settings(deadline_seconds=deadline, _env_file=None, **options)  # type: ignore[arg-type]
         metrics = Metrics()
         asker = Asker(model, metrics)
-        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, asker, metrics, settings))
+        tasks = ModelTasks(
+            Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
+            Judge(asker, settings.model_judges),
+            InterestWriter(asker, shop.live, shop.store, settings.model_describes),
+            Understanding(asker, lambda: VOCABULARY) if settings.model_understands else None,
+        )
+        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, tasks, metrics, settings))
         return made[-1]
 
     yield make

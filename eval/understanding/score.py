@@ -1,0 +1,305 @@
+"""How well requests are understood, slot by slot: by the rules alone, and with the language model on top.
+
+Takes the requests of this folder, the demo catalogue and an Asker; runs the very code that the service runs and
+compares what a message is taken to say with its gold. A wrong hard limit hides what the shopper wants, so those are
+counted apart. Knows no engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from app.agent.dialogue import DialogueState
+from app.agent.evidence import Evidence
+from app.agent.situation import Situation, read
+from app.agent.understanding import Trace, Understanding, evident
+from app.engines import open_language_model
+from app.llm.asking import Asker
+from app.telemetry import Metrics
+from eval import demo_shop
+from eval.datasets import checksum_of
+from eval.understanding import REQUESTS, Request, Split, load
+from retrieval.catalogue import Catalogue
+from retrieval.search import SearchQuery, understood
+from retrieval.understanding import Vocabulary, merge, understand
+from tasteline.errors import EngineFailed
+from tasteline.ports import LanguageModel
+from tasteline.settings import Settings
+from tasteline.types import Filters, Product, Sort, Turn, Understood
+
+PROTOCOL = (
+    "exact match of each slot with what the message itself says; prices to one minor unit; `category` is right where "
+    "the kind limits the search, `category_lenient` also where nothing limits it and the query keeps its words; `hard` "
+    "is all limits together (category lenient); limit precision and recall over single limits, recall without "
+    "categories, which the rules leave in the query on purpose"
+)
+RULES, WITH_MODEL, WITH_YES = "rules", "rules+model", "rules+yes"
+"""The last takes every limit that a model could have been asked to confirm: what the model's judgement is worth."""
+TIMEOUT = 120.0
+"""Seconds for one answer: what is measured is what the model can do, and its time beside it."""
+PARALLEL = 8
+LOADING = 120.0
+"""Seconds that an engine may take to load."""
+
+Limit = tuple[str, ...]
+"""One hard limit in comparable form: ("price_max", "5000"), ("attribute", "color", "red")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one system took a message to say."""
+
+    situation: Situation
+    understood: Understood
+    filters: Filters
+    trace: Trace = ()
+    seconds: float = 0.0
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.trace)
+
+    @property
+    def outcome(self) -> str:
+        """Of the model's answer."""
+        said = [step.removeprefix("model: ") for step in self.trace if step.startswith("model: ")]
+        return said[0] if said else "ok"
+
+
+class Shop:
+    """What reading needs of the demo shop: its products and their words."""
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        self.catalogue = Catalogue()
+        self.catalogue.add(products)
+        self.vocabulary = Vocabulary.from_products(products)
+
+    def by_rules(self, request: Request) -> Taken:
+        """As the service reads a message that follows `before` and stands below `shown`."""
+        turns: list[Turn] = []
+        if request.before or request.shown:
+            focus = request.shown[0] if request.shown else None
+            state = DialogueState(fragments=request.before, shown=request.shown, seen=request.shown, focus=focus)
+            turns = [Turn("user", text) for text in request.before]
+            turns.append(Turn("assistant", "…", request.shown, state.to_json()))
+        return self.taken(read(request.text, (), turns, self.catalogue))
+
+    def taken(self, situation: Situation, trace: Trace = (), seconds: float = 0.0) -> Taken:
+        """The limits that this message alone puts on a search; none where its move makes no search."""
+        state, intent = situation.state, situation.move.intent
+        carried = len(situation.before.fragments) if intent == "refine" else 0
+        added = state.fragments[carried:] if intent in ("find", "refine") else ()
+        if not added:
+            return Taken(situation, Understood("", ""), Filters(), trace, seconds)
+        query = SearchQuery(added[0], further=added[1:])
+        meaning = understood(query, lambda text, ignore: understand(text, self.vocabulary, ignore))
+        return Taken(situation, meaning, merge(Filters(), meaning.constraints), trace, seconds)
+
+
+async def evaluate(
+    requests: Sequence[Request], products: Sequence[Product], asker: Asker | None, parallel: int = PARALLEL
+) -> dict[str, object]:
+    """Systems, outcomes and times; only the rules where there is no `asker`. `parallel` questions at once."""
+    shop = Shop(products)
+    by_rules = [shop.by_rules(request) for request in requests]
+    taken = {RULES: by_rules}
+    taken[WITH_YES] = [shop.taken(*evident(one.situation, shop.vocabulary)) for one in by_rules]
+    if asker is not None:
+        taken[WITH_MODEL] = await _with_model(shop, by_rules, asker, parallel)
+    return {
+        "systems": {name: measures(requests, each, shop.vocabulary) for name, each in taken.items()},
+        "styles": {name: _by_style(requests, each, shop.vocabulary) for name, each in taken.items()},
+        "model": _of_model(taken[WITH_MODEL]) if asker is not None else None,
+        "per_request": {
+            name: {
+                request.id: _report(request, one, shop.vocabulary) for request, one in zip(requests, each, strict=True)
+            }
+            for name, each in taken.items()
+        },
+    }
+
+
+async def _with_model(shop: Shop, by_rules: Sequence[Taken], asker: Asker, parallel: int) -> list[Taken]:
+    understanding = Understanding(asker, lambda: shop.vocabulary)
+    room = asyncio.Semaphore(parallel)
+
+    async def one(before: Taken) -> Taken:
+        async with room:
+            started = time.perf_counter()
+            situation, trace = await understanding.completed(before.situation, TIMEOUT)
+            return shop.taken(situation, trace, time.perf_counter() - started)
+
+    return list(await asyncio.gather(*map(one, by_rules)))
+
+
+def measures(requests: Sequence[Request], taken: Sequence[Taken], vocabulary: Vocabulary) -> dict[str, float]:
+    """Share of requests with each slot right, and precision and recall of hard limits. NaN for no requests."""
+    pairs = list(zip(requests, taken, strict=True))
+    right = [slots_right(request, one, vocabulary) for request, one in pairs]
+    shares = {slot: _share([each[slot] for each in right]) for slot in (right[0] if right else ())}
+    found = [(set(limits_of(one.filters)), set(gold_limits(request))) for request, one in pairs]
+    wrong = [said - gold for said, gold in found]
+    proposed = sum(len(said) for said, _ in found)
+    due = [{limit for limit in gold if limit[0] != "category"} for _, gold in found]
+    met = sum(len(gold & said) for gold, (said, _) in zip(due, found, strict=True))
+    return shares | {
+        "limit_precision": 1 - sum(map(len, wrong)) / proposed if proposed else float("nan"),
+        "limit_recall": met / total if (total := sum(map(len, due))) else float("nan"),
+        "wrong_limits": float(sum(map(len, wrong))),
+        "requests_with_wrong_limit": float(sum(map(bool, wrong))),
+    }
+
+
+def slots_right(request: Request, taken: Taken, vocabulary: Vocabulary) -> dict[str, bool]:
+    """Slot → is it as the gold says?"""
+    said, gold = set(limits_of(taken.filters)), set(gold_limits(request))
+
+    def same(*kinds: str) -> bool:
+        return {limit for limit in said if limit[0] in kinds} == {limit for limit in gold if limit[0] in kinds}
+
+    slots = {kind: same(kind) for kind in ("price_min", "price_max", "brand", "attributes", "exclude")}
+    slots |= {kind: same(kind) for kind in ("rating_min", "in_stock")}
+    lenient = same("category") or _keeps_kind(request, taken, vocabulary)
+    return {
+        "intent": taken.situation.move.intent == request.intent,
+        "category": same("category"),
+        "category_lenient": lenient,
+        **slots,
+        "sort": _sort(taken) == request.sort,
+        "references": set(taken.situation.move.references) == set(request.references),
+        "hard": lenient and all(slots.values()),
+    }
+
+
+def limits_of(filters: Filters) -> Iterator[Limit]:
+    """Single limits, comparable with `gold_limits`; values that mean the same name count once."""
+    for side, amount in (("price_min", filters.price_min), ("price_max", filters.price_max)):
+        if amount is not None:
+            yield side, str(_rounded(amount))
+    for category in filters.categories:
+        yield "category", category.casefold()
+    for brand in dict.fromkeys(name.casefold() for name in filters.brands):
+        yield "brand", brand
+    for attribute in filters.attributes:
+        # "blue" is widened to "navy blue" and the like: the shortest value is the one that was said.
+        said = min(attribute.values, key=len, default=f"{attribute.minimum}..{attribute.maximum}")
+        yield "attributes", attribute.name.casefold(), said.casefold()
+    excluded = (*filters.exclude_terms, *filters.exclude_brands, *filters.exclude_categories)
+    for word in dict.fromkeys(name.casefold() for name in excluded):
+        yield "exclude", word
+    if filters.rating_min is not None:
+        yield "rating_min", f"{filters.rating_min:g}"
+    if filters.in_stock:
+        yield ("in_stock",)
+
+
+def gold_limits(request: Request) -> Iterator[Limit]:
+    for side, amount in (("price_min", request.price_min), ("price_max", request.price_max)):
+        if amount is not None:
+            yield side, str(_rounded(round(100 * amount)))
+    if request.category:
+        yield "category", request.category.casefold()
+    if request.brand:
+        yield "brand", request.brand.casefold()
+    for name, value in request.attributes.items():
+        yield "attributes", name.casefold(), value.casefold()
+    for word in request.exclude:
+        yield "exclude", word.casefold()
+    if request.rating_min is not None:
+        yield "rating_min", f"{request.rating_min:g}"
+    if request.in_stock:
+        yield ("in_stock",)
+
+
+def run(settings: Settings, split: Split, parallel: int = PARALLEL) -> dict[str, object]:
+    """`tasteline eval assistant --part understanding`: both systems on one split, with the configured engine."""
+    started = time.perf_counter()
+    requests = [request for request in load() if request.split == split]
+    model = open_language_model(settings)
+    try:
+        asker = Asker(model, Metrics()) if model is not None else None
+        found = asyncio.run(_when_ready(model, requests, asker, parallel))
+    finally:
+        if model is not None:
+            model.close()
+    return {
+        "task": "assistant",
+        "part": "understanding",
+        "dataset": f"demo shop requests, {split} ({len(requests)})",
+        "protocol": PROTOCOL,
+        **found,
+        "settings": {
+            "language_model": settings.language_model,
+            "name": settings.language_model_name,
+            "parallel": parallel,
+        },
+        "seed": None,
+        "checksum": checksum_of([REQUESTS]),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+async def _when_ready(
+    model: LanguageModel | None, requests: Sequence[Request], asker: Asker | None, parallel: int
+) -> dict[str, object]:
+    deadline = time.monotonic() + LOADING
+    while model is not None and not model.ready:
+        if time.monotonic() > deadline:
+            raise EngineFailed(f"The language model {model.name} did not load within {LOADING:g} s.")
+        await asyncio.sleep(0.1)
+    return await evaluate(requests, demo_shop.products(), asker, parallel)
+
+
+def _keeps_kind(request: Request, taken: Taken, vocabulary: Vocabulary) -> bool:
+    """Does nothing limit the kind, and does the query still say it where the message did?"""
+    if request.category is None or taken.filters.categories:
+        return False
+    in_text = Evidence(request.text, vocabulary).any_part(request.category) is not None
+    return not in_text or Evidence(taken.understood.query, vocabulary).any_part(request.category) is not None
+
+
+def _sort(taken: Taken) -> Sort:
+    return taken.understood.sort
+
+
+def _rounded(amount: int) -> int:
+    """Minor units to the nearest whole one: "under $50" is 49.99 to the rules and 50 to a reader."""
+    return amount + 1 if amount % 100 == 99 else amount - 1 if amount % 100 == 1 else amount
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else float("nan")
+
+
+def _by_style(
+    requests: Sequence[Request], taken: Sequence[Taken], vocabulary: Vocabulary
+) -> dict[str, dict[str, float]]:
+    """Of each way to write: how many, and the share with all limits right."""
+    right: dict[str, list[bool]] = {}
+    for request, one in zip(requests, taken, strict=True):
+        right.setdefault(request.style, []).append(slots_right(request, one, vocabulary)["hard"])
+    return {style: {"requests": float(len(flags)), "hard": _share(flags)} for style, flags in sorted(right.items())}
+
+
+def _of_model(taken: Sequence[Taken]) -> dict[str, object]:
+    asked = [one for one in taken if one.asked]
+    seconds = sorted(one.seconds for one in asked)
+    steps = Counter(step for one in asked for step in one.trace)
+    return {
+        "asked": _share([one.asked for one in taken]),
+        "outcomes": dict(Counter(one.outcome for one in asked)),
+        "seconds_p50": round(median(seconds), 3) if seconds else None,
+        "seconds_p95": round(seconds[int(0.95 * (len(seconds) - 1))], 3) if seconds else None,
+        "steps": dict(steps.most_common()),
+    }
+
+
+def _report(request: Request, taken: Taken, vocabulary: Vocabulary) -> Mapping[str, list[str]]:
+    """What is wrong with one request, and how it came about."""
+    wrong = [slot for slot, right in slots_right(request, taken, vocabulary).items() if not right]
+    return {"wrong": wrong, "trace": list(taken.trace)}

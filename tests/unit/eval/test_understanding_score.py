@@ -1,0 +1,126 @@
+"""The score of understanding: golden cases worked by hand, and that it can fall."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from app.llm.asking import Asker
+from app.llm.scripted import ScriptedLanguageModel
+from app.telemetry import Metrics
+from eval.understanding import Request
+from eval.understanding.score import RULES, WITH_MODEL, WITH_YES, Shop, evaluate, measures, run, slots_right
+from tasteline.settings import Settings
+from tasteline.types import ChatMessage, Price, Product
+
+PRODUCTS = [
+    Product(
+        f"{kind}-{n}",
+        f"{brand} {kind}",
+        brand=brand,
+        categories=("Home", f"{kind}s"),
+        price=Price(4_000 + n, "USD"),
+        attributes={"color": (colour,), "finish": ("Enamel",)},
+    )
+    for kind in ("Kettle", "Lamp")
+    for n, (brand, colour) in enumerate(
+        [("Marrow", "Red"), ("Copperwick", "Navy red"), ("Wren", "Green"), ("Wren", "Red")]
+    )
+]
+SHOP = Shop(PRODUCTS)
+
+
+def request(text: str, **gold: object) -> Request:
+    nothing: dict[str, object] = {
+        "shown": (), "before": (), "intent": "find", "category": None, "price_min": None, "price_max": None,
+        "brand": None, "attributes": {}, "exclude": (), "rating_min": None, "in_stock": False, "sort": "relevance",
+        "references": (), "soft": (), "style": "plain", "note": "", "split": "dev",
+    }  # fmt: skip
+    return Request(id=text, text=text, **(nothing | gold))  # type: ignore[arg-type]
+
+
+def wrong(one: Request) -> set[str]:
+    return {slot for slot, right in slots_right(one, SHOP.by_rules(one), SHOP.vocabulary).items() if not right}
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "expected"),
+    [
+        ("kettle under $50", {"category": "Kettles", "price_max": 50.0}, {"category"}),
+        ("kettle up to $50", {"category": "Kettles", "price_max": 50.0}, {"category"}),
+        ("kettle under $50", {"category": "Kettles", "price_max": 51.0}, {"category", "price_max", "hard"}),
+        ("kettle", {"category": "Kettles", "price_max": 50.0}, {"category", "price_max", "hard"}),
+        ("in the kettles category", {"category": "Kettles"}, set()),
+        ("in the lamps category", {"category": "Kettles"}, {"category", "category_lenient", "hard"}),
+        ("in the lamps category", {}, {"category", "category_lenient", "hard"}),
+        ("red kettle by Marrow", {"attributes": {"color": "red"}, "brand": "Marrow"}, set()),
+        ("red kettle", {}, {"attributes", "hard"}),
+        ("kettle not by Wren", {"exclude": ("wren",)}, set()),
+        ("kettle, at least 4 stars, in stock", {"rating_min": 4.0, "in_stock": True}, set()),
+        ("kettle, at least 4 stars", {"rating_min": 3.0}, {"rating_min", "hard"}),
+        ("cheapest kettle", {"sort": "price_asc"}, set()),
+        ("cheapest kettle", {}, {"sort"}),
+        ("hello", {"intent": "greeting"}, set()),
+        ("hello", {}, {"intent"}),
+    ],
+)
+def test_slots(text: str, gold: dict[str, object], expected: set[str]) -> None:
+    assert wrong(request(text, **gold)) == expected
+
+
+def test_in_a_conversation_only_what_the_message_says_counts() -> None:
+    shown = tuple(product.id for product in PRODUCTS[:3])
+    refined = request(
+        "in red", before=("kettles under $50",), shown=shown, intent="refine", attributes={"color": "red"}
+    )
+    pointed = request(
+        "how big is the second one?", before=("kettles",), shown=shown, intent="details", references=shown[1:2]
+    )
+    assert wrong(refined) == wrong(pointed) == set()
+    assert wrong(request("how big is it", before=("kettles",), shown=shown, intent="details")) == {"references"}
+
+
+def test_precision_and_recall_of_limits() -> None:
+    requests = [
+        request("kettle under $50", price_max=50.0, category="Kettles"),  # found; the kind is not due
+        request("red kettle"),  # one limit too many
+        request("kettle for fifty bucks", price_max=50.0),  # missed
+    ]
+    values = measures(requests, [SHOP.by_rules(one) for one in requests], SHOP.vocabulary)
+    assert values["limit_precision"] == values["limit_recall"] == 0.5
+    assert values["wrong_limits"] == values["requests_with_wrong_limit"] == 1
+    assert values["hard"] == pytest.approx(1 / 3)
+    assert math.isnan(measures([], [], SHOP.vocabulary)["limit_recall"])
+
+
+def test_with_a_model_that_knows_and_one_that_babbles() -> None:
+    requests = [
+        request("kettle for fifty bucks", price_max=50.0),
+        request("an enamel kettle"),
+        request("kettle under $50", price_max=50.0),
+    ]
+
+    def knows(messages: Sequence[ChatMessage]) -> str:
+        return '{"price_max": 50, "price_min": null}' if "bucks" in messages[-1].content else '{"attributes": null}'
+
+    found = asyncio.run(evaluate(requests, PRODUCTS, Asker(ScriptedLanguageModel(knows), Metrics()), parallel=2))
+    assert {name: values["hard"] for name, values in found["systems"].items()} == {  # type: ignore[attr-defined]
+        RULES: pytest.approx(2 / 3),
+        WITH_YES: pytest.approx(2 / 3),
+        WITH_MODEL: 1.0,
+    }
+    assert found["model"]["asked"] == pytest.approx(2 / 3)  # type: ignore[index]
+    babbled = asyncio.run(evaluate(requests, PRODUCTS, Asker(ScriptedLanguageModel(["Sure!"]), Metrics())))
+    assert babbled["systems"][WITH_MODEL] == babbled["systems"][RULES]  # type: ignore[index]
+    assert babbled["model"]["outcomes"] == {"wrong_format": 2}  # type: ignore[index]
+
+
+def test_a_run_without_a_model_says_what_it_measured() -> None:
+    report = run(Settings(language_model="none"), "dev")
+    assert (report["task"], report["part"]) == ("assistant", "understanding")
+    assert set(report["systems"]) == {RULES, WITH_YES}  # type: ignore[call-overload]
+    assert report["model"] is None
+    assert {"dataset", "protocol", "settings", "seed", "checksum", "seconds"} <= set(report)
