@@ -39,6 +39,8 @@ MOST_SENTENCES = 3
 ASKED_SENTENCES = 2
 """Of the model. The frame of a third, and a title that stands in the query too, look like a model that turns in
 circles: half of 100 answers were stopped for it."""
+ASKED_WORDS = 3
+"""Of the model's query; with eight, a third of the answers ended in one word again and again."""
 QUERY_WORDS = 16
 TITLES_IN_QUERY = 2
 ACTS: Final[Mapping[EventType, str]] = {
@@ -120,7 +122,7 @@ _EXAMPLES: Final = (
             _example(2, EventType.VIEW_ITEM, "Merino Wool Socks, 2 Pair", "Fernway", "Outdoor", "Hiking", "Socks"),
         ),
         [([1], "You bought Alder Trail Boots."), ([1, 2], "You are interested in boots and socks by Fernway.")],
-        ["boots", "socks", "Fernway", "wool"],
+        ["boots", "wool", "socks"],
     ),
     (
         (
@@ -241,7 +243,7 @@ def _schema(steps: Sequence[Step]) -> str:
     return json.dumps(
         _object(
             sentences={"type": "array", "items": sentence, "minItems": ASKED_SENTENCES, "maxItems": ASKED_SENTENCES},
-            query={"type": "array", "items": word, "minItems": 1, "maxItems": 8},
+            query={"type": "array", "items": word, "minItems": 1, "maxItems": ASKED_WORDS},
         )
     )
 

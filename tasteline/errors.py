@@ -9,9 +9,9 @@ TastelineError
 ├── SetupError            the operator's: run the command in `remedy` (HTTP 503, exit 3)
 │   ├── SnapshotMismatch    the index was built by another model or is damaged
 │   └── MissingExtra        an optional package or weight is not installed
-└── TransientError        nobody's: the same call may succeed later  (HTTP 503 + Retry-After, exit 4)
+└── TransientError        nobody's: the same call may succeed later  (HTTP 503 or 429 + Retry-After, exit 4)
     ├── DeadlineExceeded    the time given for it ran out
-    ├── Overloaded          the queue is full
+    ├── Overloaded          the queue is full                           (HTTP 429)
     └── EngineFailed        a language model or server broke off
 """
 

@@ -190,6 +190,9 @@ class Grounding:
 
     def judge(self, raw: str) -> Judged:
         """Errs on the side of dropping."""
+        raw = raw.strip()
+        if len(raw) > _LONGEST:  # nothing of the kind is shown, and patterns take their time over it
+            return Judged(raw[:_FEWEST_WORDS], "unfinished")
         text = plain(raw, _LONGEST)
         if _LINK.search(raw):
             return Judged(text or raw, "link")

@@ -5,8 +5,13 @@ scores, reasons and limits that they had. A `score` goes on to say how retrieval
 alone says where it stands. Knows nothing of how the list was made or what the labels were.
 
 Three things bound what a stranger's product text can do here. Only the first JUDGED products move. A product whose text
-gives orders to who reads it is not judged and keeps its place. And fused, a product gains at most `MOST_GAINED` places,
-however sure the model is.
+gives orders to who reads it is not judged and keeps its place. And fused, a product overtakes at most MOST_GAINED of
+the others that are judged, however sure the model is.
+
+Measured on validation data with SmolLM2-135M-Instruct (43 searches made from a catalogue, 43 next purchases; only lists
+with a right product among the first 12; change of nDCG@10 with its standard error): pointwise alone -.11±.06 and
+-.25±.06, listwise -.09±.03 and -.13±.03; fused at weight .1 +.007±.005 and .000 pointwise, 0 and 0 listwise; at weight
+.2 -.02±.02 and -.05±.02 pointwise. Such a model is no judge, hence "off" by default; a larger one is to be measured.
 """
 
 from __future__ import annotations
@@ -23,13 +28,14 @@ from tasteline.types import Product, RankedProduct, Ranking
 Mode = Literal["off", "on", "fused"]
 
 JUDGED: Final = 12
-"""Products from the top that are judged: what a page shows, and one or two seconds of a small model on two cores."""
+"""Products from the top that are judged: what a page shows, and one second of one core with a model of 135M."""
 FORM: Final[Form] = "pointwise"
+"""One product's text cannot speak for or against another's, and fused it did no worse."""
 MODEL_WEIGHT: Final = 0.1
 """Of the place that the model gives, beside that of retrieval."""
 MOST_GAINED: Final = math.floor(MODEL_WEIGHT / (1 - MODEL_WEIGHT) * (JUDGED - 1))
-"""Places. With places r in retrieval and m by the model, one product overtakes another only where
-(1 - w)(r - r') < w(m' - m), and m' - m is at most JUDGED - 1; nobody has more than so many to overtake."""
+"""With places r in retrieval and m by the model, a product overtakes another only where (1 - w)(r - r') < w(m' - m),
+and m' - m is at most JUDGED - 1: so many at most stand before it that it can overtake."""
 
 
 class Judge:

@@ -46,8 +46,10 @@ CLIENT_GONE = 499
 @router.get("/models", summary="The models that answer")
 async def models(shop: TheShop) -> dict[str, object]:
     listed: list[dict[str, object]] = [{"id": "tasteline", "object": "model", "created": 0, "owned_by": "tasteline"}]
-    if shop.language_model is not None:
-        listed.append({"id": shop.language_model.name, "object": "model", "created": 0, "owned_by": "tasteline"})
+    engine = shop.language_model
+    if engine is not None:
+        entry = {"id": engine.name, "object": "model", "created": 0, "owned_by": "tasteline", "parent": engine.parent}
+        listed.append(entry)
     return {"object": "list", "data": listed}
 
 

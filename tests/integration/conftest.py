@@ -46,7 +46,7 @@ PRODUCTS: list[dict[str, object]] = [
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", embedder="hashing", language_model="none", _env_file=None)
+    return Settings(home=tmp_path / "home", embedder="hashing", language_model="none", _env_file=None)  # type: ignore[call-arg]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agent.grounding import check
+from app.agent.grounding import Grounding, check
 from prompts.facts import ReplyFacts
 from tests.unit.prompts.attacks import ATTACKS, ORDERS, RESULTS
 from tests.unit.prompts.examples import ARIA, BRISK, COFFEE, EMBER, SHELF, facts, ranked
@@ -210,3 +210,12 @@ def test_no_other_price_is_ever_kept(cents: int) -> None:
 
 def test_facts_without_products_support_no_product() -> None:
     assert not check("The Aria Burr Grinder could suit you.", ReplyFacts("nothing_found")).text
+
+
+def test_a_sentence_without_end_is_refused_quickly() -> None:
+    """20,000 times two characters would keep the patterns busy for minutes."""
+    assert Grounding(ReplyFacts("found")).judge("a-" * 20_000).why == "unfinished"
+
+
+def test_space_around_a_sentence_is_no_fault() -> None:
+    assert Grounding(facts()).judge(" The Aria Burr Grinder costs $79.00. ").why is None
