@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -453,6 +454,65 @@ def eval_search(
     with _progress("embedding") as advance:
         report = run_search(data, _settings(), advance)
     _report(report.as_mapping(), save, as_json)
+
+
+class Part(StrEnum):
+    """What a language model may do for the assistant, each measured with and without it."""
+
+    CLAIMS = "claims"
+    UNDERSTANDING = "understanding"
+    JUDGING = "judging"
+    INTERESTS = "interests"
+
+
+@evaluate.command("assistant")
+def eval_assistant(
+    part: Annotated[Part, typer.Option(help="Which of the language model's tasks.")] = Part.CLAIMS,
+    data: Annotated[
+        Path | None, typer.Option(help="For judging and interests: a folder with items.csv and interactions.csv.")
+    ] = None,
+    search_data: Annotated[
+        Path | None, typer.Option(help="For judging: a folder with products.jsonl and judgements*.csv.")
+    ] = None,
+    answers: Annotated[int, typer.Option(min=1, help="For claims.")] = 500,
+    people: Annotated[int, typer.Option(min=1, help="For judging and interests.")] = 500,
+    split: Annotated[
+        str, typer.Option(help="test, or what settings are chosen on: dev (understanding), valid.")
+    ] = "test",
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the language model adds: true claims, requests understood, a better order, interests in words."""
+    for name, report in _assistant_reports(part, data, search_data, answers, people, split):
+        _report(report, f"{save}-{name}" if save and name else save, as_json)
+
+
+def _assistant_reports(
+    part: Part, data: Path | None, search_data: Path | None, answers: int, people: int, split: str
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """(name of a part of the result, or "", and the result)."""
+    settings = _settings()
+    if part is Part.CLAIMS:
+        from eval.assistant import run_claims
+
+        with _progress("talking") as advance:
+            yield "", run_claims(settings, answers, progress=advance)
+    elif part is Part.UNDERSTANDING:
+        from eval.understanding import score
+
+        yield "", score.run(settings, "dev" if split == "dev" else "test")
+    elif data is None or (part is Part.JUDGING and search_data is None):
+        _fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
+    elif part is Part.INTERESTS:
+        from eval import interest_words
+
+        yield "", interest_words.run(settings, data, people, "valid" if split == "valid" else "test")
+    elif search_data is not None:
+        from eval import judging
+
+        yield from judging.run(
+            settings, search_data, data, people=people, split="valid" if split == "valid" else "test"
+        ).items()
 
 
 BenchData = Annotated[Path | None, typer.Option(help="A feed to measure on; default: the demo shop.")]
