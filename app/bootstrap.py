@@ -97,10 +97,10 @@ def open_shop(
     follower.tick()
     asker = Asker(language_model, metrics)
     tasks = ModelTasks(
-        Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
+        Understanding(asker, lambda: reader.vocabulary, asks=settings.model_understands),
         Judge(asker, settings.model_judges),
         InterestWriter(asker, live, store, settings.model_describes),
-        Understanding(asker, lambda: reader.vocabulary) if settings.model_understands else None,
+        Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
     )
     assistant = Assistant(store, live, searcher, recommender, tasks, metrics, settings)
     return Shop(

@@ -313,7 +313,8 @@ def _protocol(cases: Cases, judged: int) -> str:
         ("next-item", "test"): "leave one out, ranked against all products; the last purchase",
         ("next-item", "valid"): "leave one out, ranked against all products; the purchase before the last",
     }[cases.task, cases.split]
-    return f"{asked}; the first {judged} of the service's ranking are judged; fit on train rows only"
+    fitted = "; counts are fitted on train rows only" if cases.task == "next-item" else ""
+    return f"{asked}; the first {judged} of the service's ranking are judged{fitted}"
 
 
 def _spoilt(case: Case, text: str, judged: int) -> Case:

@@ -131,9 +131,7 @@ class Assistant:
             return read(turn.text, turn.ignore, turns, indexes.catalogue), history
 
     async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
-        """What the rules leave open in a message, by the model."""
-        if self._tasks.understanding is None:
-            return situation, ()
+        """What the rules leave open in a message, as far as the shopper's words bear it out."""
         reading = self._tasks.understanding.completed(situation, min(TASK_SECONDS, stages.left))
         return await stages.wait("listen", reading, (situation, ()))
 

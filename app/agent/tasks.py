@@ -15,8 +15,7 @@ TASK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ModelTasks:
-    voice: Voice
+    understanding: Understanding
     judge: Judge
     writer: InterestWriter
-    understanding: Understanding | None = None
-    """None: the rules alone read a message."""
+    voice: Voice

@@ -9,6 +9,7 @@ the rules found is ever removed. Facts are the catalogue's: knows neither store 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,23 +136,30 @@ def _moves_open(situation: Situation, left: Evidence, vocabulary: Vocabulary) ->
 class Understanding:
     """One per service. `vocabulary()` gives the words of the catalogue as it is now.
 
+    `asks`: put to the model what the rules leave open. Without it, and whenever the model gives nothing, a limit counts
+    where the shopper's words bear it out (`evident`), which is as good as a model of 135M parameters.
     `free_words`: also ask what is wanted in the model's own words, to rank by. Those of a 135M model are mostly wrong
     ("heart rate monitor" for who wants hearts on a coffee); meant for models of several billion.
     """
 
-    def __init__(self, asker: Asker, vocabulary: Callable[[], Vocabulary], *, free_words: bool = False) -> None:
+    def __init__(
+        self, asker: Asker, vocabulary: Callable[[], Vocabulary], *, asks: bool = True, free_words: bool = False
+    ) -> None:
         self._asker = asker
         self._vocabulary = vocabulary
+        self._asks = asks
         self._free_words = free_words
 
     async def completed(self, situation: Situation, timeout: float) -> tuple[Situation, Trace]:
-        """The situation with what the model adds, and what became of each slot; as it was where it is not asked.
+        """The situation with what the model adds, and what became of each slot.
 
-        Takes at most `timeout` seconds and never raises for the engine. An empty trace: the model was not asked.
+        Takes at most `timeout` seconds and never raises for the engine. An empty trace: there was nothing to add.
         """
-        if situation.move.intent not in SEARCHING or not situation.state.fragments or not self._asker.present:
+        if situation.move.intent not in SEARCHING or not situation.state.fragments:
             return situation, ()
         vocabulary = self._vocabulary()
+        if not self._asks or not self._asker.present:
+            return await asyncio.to_thread(evident, situation, vocabulary)
         said = situation.state.fragments[-1]
         understood = understand(said, vocabulary, situation.state.ignore)
         asked = leaves_open(said, understood, vocabulary, situation, free_words=self._free_words)
@@ -168,7 +176,8 @@ class Understanding:
         reading = await self._asker.ask(prompt, read_understanding, timeout)
         why = tuple(f"asked {slot}: {found.why}" for slot, found in asked.items())
         if reading.value is None:
-            return situation, (*why, f"model: {reading.outcome}")
+            completed, trace = evident(situation, vocabulary)
+            return completed, (*why, f"model: {reading.outcome}", *trace)
         completed, trace = merged(situation, reading.value, understood, vocabulary)
         return completed, (*why, *trace)
 

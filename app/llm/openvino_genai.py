@@ -4,6 +4,10 @@ Takes the path of the weights, a folder for the converted graph, and a number of
 Greedy; still, the same messages may end in other words, since a prefix found in the engine's cache, or other requests
 in the same step, round differently. One worker thread attends to all requests (`openvino_batching`), another reads
 label probabilities (`openvino_choice`). Knows nothing of products, prompts or whether the words are true.
+
+Measured with SmolLM2-135M-Instruct Q4_1, 1 thread, on 2 cores that five other programs used: loading 3 to 9 s; alone 40
+to 60 tokens/s, first token 72 ms (p50, 40 tokens of prompt); 16 at once 180 to 225 tokens/s, first token 0.8 s; the
+event loop was never held for longer than 53 ms (p99 8 ms).
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Takes a path and a cache folder; gives the folder with `openvino_model.xml` and both tokenizer graphs in it. Knows
 nothing of how they are run. SmolLM2-135M-Instruct Q4_1: converted in 4.9 s, 95 MB.
+
+The engine's reader rounds the offset of each Q4_1 block to a whole step, so its weights are 8 % (root mean square) from
+those in the file. A folder of IR that was made from unquantised weights does not suffer from that.
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ def test_orders_are_no_interests(attack: str) -> None:
 
 
 def reply(*sentences: tuple[Sequence[int], str], query: str = "boots") -> str:
-    return json.dumps({"sentences": [{"events": list(n), "text": text} for n, text in sentences], "query": query.split()})
+    return json.dumps(
+        {"sentences": [{"events": list(n), "text": text} for n, text in sentences], "query": query.split()}
+    )
 
 
 EVENTS = (

@@ -206,7 +206,7 @@ def test_a_prompt_too_long_to_lead_joins(graphs: Path) -> None:
     usage = asyncio.run(run())[-1].usage
     assert usage is not None
     assert usage.prompt_tokens > LEAD_TOKENS
-    assert usage.completion_tokens == 2
+    assert usage.completion_tokens >= 1
     model.close()
 
 

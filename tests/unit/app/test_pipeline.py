@@ -47,10 +47,10 @@ def assistant(shop: SmallShop) -> Iterator[Make]:
         metrics = Metrics()
         asker = Asker(model, metrics)
         tasks = ModelTasks(
-            Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
+            Understanding(asker, lambda: VOCABULARY, asks=settings.model_understands),
             Judge(asker, settings.model_judges),
             InterestWriter(asker, shop.live, shop.store, settings.model_describes),
-            Understanding(asker, lambda: VOCABULARY) if settings.model_understands else None,
+            Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
         )
         made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, tasks, metrics, settings))
         return made[-1]
@@ -77,7 +77,7 @@ def test_a_whole_answer(assistant: Make, shop: SmallShop) -> None:
     answer, text = ask(assistant(), "waterproof jacket", user_id="anna")
     assert len(shown(answer)) == SHOWN
     assert all(item.product.title in text for item in answer.facts.products)
-    assert set(answer.stages.trace) == {"understand", "retrieve", "rank", "interests", "respond"}
+    assert set(answer.stages.trace) == {"understand", "listen", "retrieve", "rank", "interests", "respond"}
     assert (answer.engine, answer.stages.degraded) == (TEMPLATES, [])
     assert [interest.topic for interest in answer.interests] == ["Jackets"]
     assert answer.follow_ups

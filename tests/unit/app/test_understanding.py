@@ -18,9 +18,10 @@ from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from prompts.understanding import RequestReading
 from retrieval.catalogue import Catalogue
-from retrieval.search import understood
+from retrieval.search import SearchQuery, understood
 from retrieval.understanding import Vocabulary, understand
 from tasteline.types import Price, Product, Turn, Understood
+from tests.unit.retrieval.small_shop import SmallShop
 
 FINISHES = ("enamel", "matte", "glazed", "enamel")
 """Of no facet: the rules leave such words in the query."""
@@ -115,9 +116,10 @@ def test_small_talk_and_pointing_are_the_rules_own() -> None:
         assert completed(situation(text, ("kettles",), SHOWN), "{}")[2].requests == []
 
 
-def test_no_engine_changes_nothing() -> None:
+def test_without_an_engine_the_words_decide() -> None:
     made = situation("a kettle for fifty bucks")
-    assert asyncio.run(Understanding(Asker(None, Metrics()), lambda: SHOP).completed(made, 1.0)) == (made, ())
+    found = asyncio.run(Understanding(Asker(None, Metrics()), lambda: SHOP).completed(made, 1.0))
+    assert found == evident(made, SHOP)
 
 
 # --- what is taken ----------------------------------------------------------------------------------------------------
@@ -277,18 +279,29 @@ def test_no_answer_removes_what_the_rules_found(text: str, form: dict[str, objec
         ('{"discount": 90}', "wrong_format"),
     ],
 )
-def test_a_malformed_answer_leaves_the_rules_reading(reply: str, outcome: str) -> None:
+def test_a_malformed_answer_leaves_what_the_words_bear_out(reply: str, outcome: str) -> None:
     made = situation("kettle for fifty bucks")
     found, trace, _ = completed(made, reply)
-    assert found == made
-    assert trace[-1] == f"model: {outcome}"
+    assert found == evident(made, SHOP)[0] != made
+    assert f"model: {outcome}" in trace
 
 
-def test_a_late_or_broken_engine_leaves_the_rules_reading() -> None:
+def test_a_late_or_broken_engine_leaves_what_the_words_bear_out() -> None:
     made = situation("kettle for fifty bucks")
-    assert completed(made, '{"price_max": 50}', delay=1.0)[:2][0] == made
+    borne_out = evident(made, SHOP)[0]
+    assert completed(made, '{"price_max": 50}', delay=1.0)[:2][0] == borne_out
     found, trace, _ = completed(made, '{"price_max": 50}', fail_after=0)
-    assert (found, trace[-1]) == (made, "model: failed")
+    assert found == borne_out
+    assert "model: failed" in trace
+
+
+def test_who_does_not_ask_takes_what_the_words_bear_out() -> None:
+    model = ScriptedLanguageModel(['{"price_max": 1}'])
+    made = situation("kettle for fifty bucks")
+    listening = Understanding(Asker(model, Metrics()), lambda: SHOP, asks=False)
+    found, _ = asyncio.run(listening.completed(made, timeout=0.3))
+    assert [constraint.label for constraint in meaning(found).constraints] == ["up to $50"]
+    assert model.requests == []
 
 
 # --- conversation -----------------------------------------------------------------------------------------------------
@@ -349,3 +362,14 @@ def test_any_text_can_be_asked(text: str) -> None:
     assert evidence.in_figures() == text or evidence.numbers
     assert evidence.places(["Red Kettle", "Tin Mug"]) == sorted(set(evidence.places(["Red Kettle", "Tin Mug"])))
     evident(situation(text), SHOP)
+
+
+def test_soft_words_rank_and_are_required_of_nothing() -> None:
+    shop = SmallShop(PRODUCTS)
+    [plain] = shop.searcher.search([SearchQuery("kettle", limit=8)])
+    [soft] = shop.searcher.search([SearchQuery("kettle", soft=("bamboo", "blue"), limit=8)])
+    assert soft.total == plain.total == 4
+    assert soft.understood == plain.understood
+    assert soft.items[0].product.attributes["material"] == ("bamboo",)
+    [only] = shop.searcher.search([SearchQuery("under $50", soft=("bamboo blue",), limit=1)])
+    assert only.items[0].product.attributes["material"] == ("bamboo",)
