@@ -153,13 +153,16 @@ class InterestWriter:
             self._kept.clear()
             self._erasures = erasures
 
-    async def wish(self, user_id: str | None, session_id: str | None, timeout: float, said: str = "") -> str:
+    async def wish(
+        self, user_id: str | None, session_id: str | None, timeout: float, session: Sequence[Event] = ()
+    ) -> str:
         """For `RecommendationQuery.wish`: the words where they may help, else nothing (see `retrieval_query`)."""
-        if user_id is None and session_id is None and not said.strip():
+        if user_id is None and session_id is None and not session:
             return ""
-        words = await self.of(user_id, said=said, timeout=timeout, session_id=session_id)
-        history = await asyncio.to_thread(self._events.history, user_id, session_id)
-        return retrieval_query(words, history, said)
+        words = await self.of(user_id, session, timeout=timeout, session_id=session_id)
+        known = user_id is not None or session_id is not None
+        stored = await asyncio.to_thread(self._events.history, user_id, session_id) if known else []
+        return retrieval_query(words, [*stored, *session])
 
     def _known(self, user_id: str | None, session_id: str | None, session: tuple[Event, ...], said: str) -> _Known:
         erasures = self._events.erasures()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 from fastapi import APIRouter, Response
 
+from app.agent.tasks import TASK_SECONDS
 from app.routes.dependencies import NOT_FOUND, PROBLEMS, Searches, TheShop, answer, in_worker, within_limit
 from app.schemas import (
     Id,
@@ -59,6 +62,9 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
         limit=request.limit,
         exclude_seen=request.exclude_seen,
     )
+    if query.context == "home" and not query.query:
+        wish = await shop.writer_of_interests.wish(query.user_id, query.session_id, TASK_SECONDS, session)
+        query = replace(query, wish=wish)
     ranking = await in_worker(shop, lambda: shop.recommender.recommend(query))
     return _ranked(shop, ranking, request.user_id)
 
