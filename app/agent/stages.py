@@ -45,7 +45,8 @@ class Stages:
         """Work that waits for others."""
         with self.timed(name):
             try:
-                return await asyncio.wait_for(work, self.left)
+                async with asyncio.timeout(self.left):  # not wait_for, which in Python 3.11 may swallow a cancellation
+                    return await work
             except (TastelineError, TimeoutError) as error:
                 log.warning("stage_skipped", stage=name, error=type(error).__name__)
                 self.degraded.append(name)

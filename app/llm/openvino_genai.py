@@ -124,7 +124,8 @@ class OpenVinoLanguageModel:
         with self._place_in_line(left):
             reading = self._submit(self._labels, lambda: self._read_labels(prompts, labels, left))
             try:
-                return await asyncio.wait_for(asyncio.wrap_future(reading), timeout)
+                async with asyncio.timeout(timeout):
+                    return await asyncio.wrap_future(reading)
             except TimeoutError:
                 raise self._late(timeout) from None
 
@@ -159,7 +160,8 @@ class OpenVinoLanguageModel:
 
     async def _next(self, pieces: asyncio.Queue[Piece | Exception], deadline: float, timeout: float) -> Piece:
         try:
-            piece = await asyncio.wait_for(pieces.get(), deadline - asyncio.get_running_loop().time())
+            async with asyncio.timeout_at(deadline):  # not wait_for, which in Python 3.11 may swallow a cancellation
+                piece = await pieces.get()
         except TimeoutError:
             raise self._late(timeout) from None
         if isinstance(piece, Exception):

@@ -212,7 +212,8 @@ class _Deadline:
 
     async def wait(self, what: Awaitable[Result]) -> Result:
         try:
-            return await asyncio.wait_for(asyncio.ensure_future(what), self._end - asyncio.get_running_loop().time())
+            async with asyncio.timeout_at(self._end):  # not wait_for, which in Python 3.11 may swallow a cancellation
+                return await what
         except TimeoutError:
             raise DeadlineExceeded(f"The language model did not finish within {self._timeout:g} s.") from None
 

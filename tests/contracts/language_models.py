@@ -16,7 +16,7 @@ from tasteline.errors import MissingExtra
 from tasteline.ports import LanguageModel
 from tasteline.types import ChatMessage
 
-LOADING_SECONDS = 100
+LOADING_SECONDS = 250
 STORY = (
     ChatMessage("system", "You tell long stories."),
     ChatMessage("user", "Tell me a long story about a dog and a cat."),

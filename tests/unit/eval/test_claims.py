@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from eval import demo_shop
-from eval.claims.shelf import Shelf
 from eval.claims import Claims, Told, claims_of
+from eval.claims.shelf import Shelf
 from prompts.facts import ReplyFacts
 from prompts.reply import render_reply
 from tasteline.types import AttributeFilter, Constraint, Filters, Price, Product, RankedProduct, Reason
@@ -88,7 +88,8 @@ TEMPLATE_TRUE = [
     "The Willowby Cascade Glass French Press costs least of these.",
     "Of these, the Willowby Cascade Glass French Press costs least and the Copperton Millstone Hand Coffee Grinder,"
     " Chalk White is rated best, at 4.7 stars.",
-    "The Willowby Cascade Glass French Press is cheapest, by $116.00 against the Fernley Gale Women's Rain Jacket, Navy.",
+    "The Willowby Cascade Glass French Press is cheapest, by $116.00 against the Fernley Gale Women's Rain Jacket,"
+    " Navy.",
     "The Copperton Millstone Hand Coffee Grinder, Chalk White is rated highest: 4.7 against 4.4 and 4.4 stars.",
     "Brand: Willowby; Copperton; Fernley.",
     "Color: not stated; white; blue.",
@@ -104,7 +105,8 @@ TEMPLATE_FALSE = [
     "1. Willowby Cascade Glass French Press: $39.00. Matches “grinder”.",
     "The Copperton Millstone Hand Coffee Grinder, Chalk White costs least of these.",
     "The Willowby Cascade Glass French Press is rated best of these, at 4.4 stars.",
-    "The Willowby Cascade Glass French Press is cheapest, by $16.00 against the Fernley Gale Women's Rain Jacket, Navy.",
+    "The Willowby Cascade Glass French Press is cheapest, by $16.00 against the Fernley Gale Women's Rain Jacket,"
+    " Navy.",
     "The Copperton Millstone Hand Coffee Grinder, Chalk White is rated highest: 4.7 against 4.4 and 4.3 stars.",
     "Brand: Willowby; Fernley; Copperton.",
     "Color: black; white; blue.",
@@ -122,10 +124,10 @@ MODEL_TRUE = [
     "The Willowby Cascade Glass French Press holds 1.0 L, which is a fine size for two.",
     "The Willowby Cascade Glass French Press is under $40.",
     "The Willowby Cascade Glass French Press costs about $40.",
-    "The Copperton Millstone Hand Coffee Grinder, Chalk White is $37.00 more than the Willowby Cascade Glass French Press.",
+    "The Copperton Millstone Hand Coffee Grinder is $37.00 more than the Willowby Cascade Glass French Press.",
     "The Willowby Cascade Glass French Press is available and has 771 reviews.",
-    "The Willowby Cascade Glass French Press and the Copperton Millstone Hand Coffee Grinder, Chalk White cost $39.00 and"
-    " $76.00.",
+    "The Willowby Cascade Glass French Press and the Copperton Millstone Hand Coffee Grinder cost $39.00 and $76.00.",
+    "You might like the willowby cascade glass french press at $39.00.",
     "I'd choose the Willowby Cascade Glass French Press: it is not leather.",
     "The Fernley Gale is a waterproof jacket.",
 ]
@@ -242,7 +244,7 @@ def test_what_a_limit_hides_is_counted_without_it() -> None:
 
 
 def test_an_unknown_fact_must_be_unknown() -> None:
-    line = "Copperton Millstone Hand Coffee Grinder, Chalk White: $76.00.\nI do not know the {}: the shop says nothing about it."
+    line = "Copperton Millstone Hand Coffee Grinder, Chalk White: $76.00.\nI do not know the {}: the shop says nothing."
     verdicts = [claim.verdict for claim in claims_of(line.format("warranty"), SHOP, ("grinder",))]
     assert "unsupported" not in verdicts
     verdicts = [claim.verdict for claim in claims_of(line.format("weight"), SHOP, ("grinder",))]
@@ -302,6 +304,18 @@ def _other_word(reply: str, shown: list[Product], chance: random.Random) -> str 
     return reply.replace(product.title, wrong, 1)
 
 
+def _familiar_word(reply: str, shown: list[Product], chance: random.Random) -> str | None:
+    """A word of the name exchanged for one from the name of another product that is shown."""
+    if len(shown) < 2 or shown[0].title not in reply:
+        return None
+    own, other = (re.findall(r"[A-Z][a-z]{3,}", product.title) for product in shown[:2])
+    strange = [word for word in other if word not in own]
+    if not own or not strange:
+        return None
+    wrong = shown[0].title.replace(own[0], strange[0], 1)
+    return None if wrong in {product.title for product in shown} else reply.replace(shown[0].title, wrong, 1)
+
+
 def _other_color(reply: str, shown: list[Product], chance: random.Random) -> str | None:
     product = chance.choice(shown)
     colors = product.attributes.get("color", ())
@@ -317,6 +331,7 @@ LIES: dict[str, Lie] = {
     "rating": _other_digit(r"(?P<n>\d\.\d) stars"),
     "rating count": _other_digit(r"from (?P<n>[\d,]+) ratings?"),
     "name": _other_word,
+    "mixed name": _familiar_word,
     "color": _other_color,
 }
 
@@ -365,5 +380,6 @@ def test_of_one_lie_in_a_true_reply_nearly_all_are_found(catalogue: dict[str, Pr
 def test_the_shelf_counts_as_a_reader_would(catalogue: dict[str, Product]) -> None:
     shelf = Shelf(catalogue)
     cheap = shelf.fitting([_under(10)], "")
-    assert cheap and all(p.price and p.price.amount < 1000 for p in map(catalogue.__getitem__, cheap))
+    assert cheap
+    assert all(p.price and p.price.amount < 1000 for p in map(catalogue.__getitem__, cheap))
     assert len(cheap) == sum(bool(p.price and p.price.amount < 1000) for p in catalogue.values())
