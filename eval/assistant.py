@@ -42,6 +42,8 @@ ANSWERS = 500
 AT_ONCE = 4
 WARM_SECONDS = 300.0
 """For the first start of an engine, which converts the weights."""
+PATIENCE_SECONDS = 30.0
+"""For the model's words: what is measured is their truth, so that a busy machine should not silence it."""
 SHOP_NAME = "Larkspur & Co."
 OURS, UNCHECKED = "tasteline", "unchecked model"
 PROTOCOL = (
@@ -148,7 +150,8 @@ class Recording:
 
 
 _WRITTEN: ContextVar[dict[tuple[ChatMessage, ...], str]] = ContextVar("_WRITTEN")
-_LAST_END = re.compile(r"^.*[.!?\n]", re.DOTALL)
+_LAST_END = re.compile(r"^.*(?:[.!?](?=\s)|\n|(?<!\d)[.!?]$|(?<=\.\d\d)\.$)", re.DOTALL)
+"""Not the point of an amount that was being written."""
 
 
 def _whole(text: str) -> str:
@@ -187,7 +190,7 @@ def run_claims(
             "language_model": settings.language_model,
             "language_model_name": settings.language_model_name,
             "worded_products": settings.worded_products,
-            "wording_seconds": settings.wording_seconds,
+            "wording_seconds": PATIENCE_SECONDS,
             "answers": answers,
         },
         "seed": seed,
@@ -202,6 +205,7 @@ def report_of(
     """Systems, claims by kind for each voice, and under "raw" every claim that left and does not hold."""
     reader = Claims(products)
     all_said, unchecked, by_model, by_template = Tally(), Tally(), Tally(), Tally()
+    replaced: list[dict[str, str]] = []
     left: list[dict[str, str]] = []
     held_back: list[dict[str, str]] = []
     for reply in replies:
@@ -216,6 +220,8 @@ def report_of(
         if reply.written:
             written = reader.of(reply.written, told)
             unchecked.add(written)
+            if written and not reply.worded and all(claim.supported for claim in written):
+                replaced.append({"written": reply.written, "request": reply.facts.request})
             held_back += [_listed(claim, reply, True) for claim in written if claim.verdict == "unsupported"]
     asked = sum(bool(reply.written) for reply in replies)
     worded = sum(reply.worded for reply in replies)
@@ -232,12 +238,19 @@ def report_of(
             UNCHECKED: unchecked.kinds(),
         },
         "voices": {"model's lines": by_model.figures(), "templates' lines": by_template.figures()},
+        "check": {
+            "answers_written": asked,
+            "answers_kept": worded,
+            "written_with_unsupported": unchecked.wrong_answers,
+            "replaced_though_all_supported": len(replaced),
+        },
         "answer_seconds": {"p50": round(median(seconds), 3), "mean": round(mean(seconds), 3), "max": max(seconds)},
         "reply_kinds": dict(Counter(reply.facts.kind for reply in replies)),
         "raw": {
             "unsupported": [entry for entry in left if entry["verdict"] == "unsupported"],
             "unverifiable": [entry for entry in left if entry["verdict"] == "unverifiable"],
             "unchecked_unsupported": held_back[:LISTED],
+            "replaced_though_all_supported": replaced[:LISTED],
         },
     }
 
@@ -309,7 +322,8 @@ def _wording(written: Mapping[tuple[ChatMessage, ...], str], answer: Answer, set
 def _filled(settings: Settings, products: Sequence[Product]) -> Settings:
     """The demo shop with a year of its visitors, indexed; kept, so that a second run embeds nothing."""
     home = settings.home / "eval" / f"demo-shop-{_checksum(products)[:16]}"
-    chosen = settings.model_copy(update={"home": home, "database_url": None, "shop_name": SHOP_NAME})
+    patience = {"wording_seconds": PATIENCE_SECONDS, "deadline_seconds": 2 * PATIENCE_SECONDS}
+    chosen = settings.model_copy(update={"home": home, "database_url": None, "shop_name": SHOP_NAME, **patience})
     with closing(open_store(chosen)) as store:
         if not store.revision():
             midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -376,6 +390,9 @@ _SECONDS = (
     "under $60",
     "What is similar to the second one?",
     "only what is in stock",
+    "Is the first one waterproof?",
+    "What does the second one weigh?",
+    "Is it wireless?",
 )
 
 
@@ -432,4 +449,10 @@ def _limited(product: Product, chance: random.Random) -> str:
     limits += [f"{words} not {value}" for value in ("leather", "plastic", "black")]
     limits.append(f"{words} in stock")
     first, second = chance.sample(limits, k=2)
-    return first if chance.random() < 0.6 else f"{first}{second.removeprefix(words)}" if second.startswith(words) else first
+    return (
+        first
+        if chance.random() < 0.6
+        else f"{first}{second.removeprefix(words)}"
+        if second.startswith(words)
+        else first
+    )

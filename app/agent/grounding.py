@@ -36,7 +36,7 @@ _ECHO = re.compile(
     r"customers?|users?|assistant|sentence|respon[ds]\w*)(?!\w)",
     re.IGNORECASE,
 )
-_CLAIM = re.compile(
+CLAIM = re.compile(
     r"(?<!\w)(?:best\w*|cheap\w*|lowest|highest|greatest|finest|most|top[- ]rated|number one|#\s*1|less|more|better|"
     r"free|ship\w*|deliver\w*|discount\w*|sales?|sold|off|save|saving\w*|guarant\w*|warrant\w*|refund\w*|returns?|"
     r"money[- ]back|reviews?|award\w*|certif\w*|limited|exclusive\w*|popular|trending|new|perfect\w*|last chance|hurry|"
@@ -137,16 +137,16 @@ class _Known:
         labels = (plain(constraint.label, 60) for constraint in self.facts.constraints)
         found |= {label: "⟦L⟧" for label in labels if label}
         found |= {topic: "⟦T⟧" for i in self.facts.interests if (topic := plain(i.topic, 40))}
-        return tuple((_phrase(name), found[name]) for name in sorted(found, key=len, reverse=True))
+        return tuple((phrase_pattern(name), found[name]) for name in sorted(found, key=len, reverse=True))
 
     @cached_property
     def query_words(self) -> frozenset[str]:
         """Of the shopper's words those that are harmless to repeat as what was asked for."""
-        return frozenset(_roots(view.topic(self.facts)))
+        return frozenset(roots(view.topic(self.facts)))
 
     def words(self, places: Iterable[int]) -> frozenset[str]:
         """Words of fact that hold for every one of these products."""
-        rows = [_product_words(self.products[place]) for place in places]
+        rows = [product_words(self.products[place]) for place in places]
         return frozenset.intersection(*rows) if rows else frozenset()
 
 
@@ -270,7 +270,7 @@ def _masked(text: str, known: _Known) -> str:
 
 
 def _mask_request(match: re.Match[str], known: _Known) -> str:
-    said = frozenset(_roots(match.group(1))) - _ARTICLES
+    said = frozenset(roots(match.group(1))) - _ARTICLES
     if not said or not said <= known.query_words:
         return match.group()
     return match.group().replace(match.group(1), "⟦Q⟧ ")
@@ -312,7 +312,7 @@ def _claims(sentence: _Sentence) -> bool:
         return " " if true else match.group()
 
     related = _BUNDLE.search(sentence.masked) and sentence.known.facts.kind not in ("complement", "cart_advice")
-    return bool(related or _CLAIM.search(_STOCK.sub(verified, sentence.masked)))
+    return bool(related or CLAIM.search(_STOCK.sub(verified, sentence.masked)))
 
 
 def _misnames(sentence: _Sentence) -> bool:
@@ -400,26 +400,26 @@ def _is_allowed(word: str, allowed: frozenset[str], limited: bool) -> bool:
     if word in HARMLESS or word in COUNTED or word in ORDINALS or word in _MONEY_WORDS or word == "stock":
         return True
     return (
-        _root(word) in allowed
-        or all(_root(part) in allowed for part in word.split("-"))
+        root(word) in allowed
+        or all(root(part) in allowed for part in word.split("-"))
         or (limited and word == "budget")
     )
 
 
-def _product_words(product: Product) -> frozenset[str]:
-    attributes = (word for name, text in view.attributes(product).items() for word in (*_roots(name), *_roots(text)))
+def product_words(product: Product) -> frozenset[str]:
+    attributes = (word for name, text in view.attributes(product).items() for word in (*roots(name), *roots(text)))
     texts = (product.title, *product.categories)
-    return frozenset((*attributes, *(word for text in texts for word in _roots(plain(text)))))
+    return frozenset((*attributes, *(word for text in texts for word in roots(plain(text)))))
 
 
-def _roots(text: str) -> list[str]:
-    return [_root(part) for word in _WORD.findall(text.casefold()) for part in (word, *word.split("-"))]
+def roots(text: str) -> list[str]:
+    return [root(part) for word in _WORD.findall(text.casefold()) for part in (word, *word.split("-"))]
 
 
-def _root(word: str) -> str:
+def root(word: str) -> str:
     """Plural and possessive taken off.
 
-    >>> [_root(word) for word in ("boots", "berries", "glass", "children's")]
+    >>> [root(word) for word in ("boots", "berries", "glass", "children's")]
     ['boot', 'berry', 'glass', 'children']
     """
     word = word.replace("’", "'").removesuffix("'s").removesuffix("'")
@@ -428,7 +428,7 @@ def _root(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
-def _phrase(name: str) -> re.Pattern[str]:
+def phrase_pattern(name: str) -> re.Pattern[str]:
     """The name as a whole, however it is spaced or capitalised, with its possessive."""
     words = r"\s+".join(re.escape(word) for word in name.split())
     return re.compile(rf"(?<![\w⟦]){words}(?:['’]s)?(?![\w⟧])", re.IGNORECASE)

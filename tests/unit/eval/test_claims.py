@@ -235,6 +235,13 @@ def test_a_limit_must_be_kept_by_all_that_is_shown() -> None:
     assert [claim.verdict for claim in claims_of("Some more (blue):", SHOP, ("jacket-red",), [blue])] == ["unsupported"]
 
 
+def test_a_limit_within_a_title_is_still_a_title() -> None:
+    rain = Constraint("for:rain", "rain", Filters(exclude_brands=("Fernley",)))
+    line = "1. You might like the fernley gale women's rain jacket, navy at $155.00."
+    claims = claims_of(line, SHOP, ("jacket",), [rain])
+    assert [(claim.kind, claim.verdict) for claim in claims] == [("name", "supported"), ("price", "supported")]
+
+
 def test_what_a_limit_hides_is_counted_without_it() -> None:
     limits = [_under(100)]
     right, wrong = "Without “under $100”, 2 products would.", "Without “under $100”, 3 products would."

@@ -1,7 +1,7 @@
 """Which products a line of text names, and which of its names are nobody's. Part of `eval.claims`.
 
-Takes a line and the products that it may be about; gives `Mention`s. A name is a title, or words of one in their order;
-a capitalised run that is neither that, nor a brand, a category or an ordinary word, names something that does not exist.
+Takes a line and the products that it may be about; gives `Mention`s. A name is a title, or words of one in their
+order; a capitalised run that is neither that, nor a brand, a category or an ordinary word, names what does not exist.
 """
 
 from __future__ import annotations
@@ -12,27 +12,173 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from eval.claim_shelf import Shelf, Word, words
+from eval.claims.shelf import Shelf, Word, words
 
 NameKind = Literal["product", "unknown", "brand", "category", "quality"]
 """`quality`: capitalised words after a name and a comma, which say what the named product is like ("…, Black")."""
 
 _ORDINARY = frozenset(
-    "a about add all alongside also among an and another any as at because best both but buy by check choose consider"
-    " discover enjoy explore find for from get give going great have hello here hi how i i'd i'll i'm i've if in"
-    " introducing is it it's its just let let's like look looking love matches meet much my need not nothing of on one"
-    " only or our perfect pick please similar since so some such sure take tell that that's the their there there's"
-    " these they this those to try want we we're welcome what when which with without you you'd you'll you're you've"
-    " your yes see say color size brand model material stars say ok popular new fits rated goes close".split()
+    [
+        "a",
+        "about",
+        "add",
+        "all",
+        "alongside",
+        "also",
+        "among",
+        "an",
+        "and",
+        "another",
+        "any",
+        "as",
+        "at",
+        "because",
+        "best",
+        "both",
+        "but",
+        "buy",
+        "by",
+        "check",
+        "choose",
+        "consider",
+        "discover",
+        "enjoy",
+        "explore",
+        "find",
+        "for",
+        "from",
+        "get",
+        "give",
+        "going",
+        "great",
+        "have",
+        "hello",
+        "here",
+        "hi",
+        "how",
+        "i",
+        "i'd",
+        "i'll",
+        "i'm",
+        "i've",
+        "if",
+        "in",
+        "introducing",
+        "is",
+        "it",
+        "it's",
+        "its",
+        "just",
+        "let",
+        "let's",
+        "like",
+        "look",
+        "looking",
+        "love",
+        "matches",
+        "meet",
+        "much",
+        "my",
+        "need",
+        "not",
+        "nothing",
+        "of",
+        "on",
+        "one",
+        "only",
+        "or",
+        "our",
+        "perfect",
+        "pick",
+        "please",
+        "similar",
+        "since",
+        "so",
+        "some",
+        "such",
+        "sure",
+        "take",
+        "tell",
+        "that",
+        "that's",
+        "the",
+        "their",
+        "there",
+        "there's",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "try",
+        "want",
+        "we",
+        "we're",
+        "welcome",
+        "what",
+        "when",
+        "which",
+        "with",
+        "without",
+        "you",
+        "you'd",
+        "you'll",
+        "you're",
+        "you've",
+        "your",
+        "yes",
+        "see",
+        "say",
+        "color",
+        "size",
+        "brand",
+        "model",
+        "material",
+        "stars",
+        "say",
+        "ok",
+        "popular",
+        "side",
+        "new",
+        "fits",
+        "rated",
+        "goes",
+        "close",
+    ]
 )
 """Words that begin sentences and name nothing."""
-_JOINERS = frozenset("and of or the for with in to on by a at".split())
+_JOINERS = frozenset(["and", "of", "or", "the", "for", "with", "in", "to", "on", "by", "a", "at"])
 """May stand inside a name, never at its ends."""
-_UNITS = frozenset("g kg mg ml l cl cm mm m km w v lm oz lb gb tb mah inch inches".split())
+_UNITS = frozenset(
+    [
+        "g",
+        "kg",
+        "mg",
+        "ml",
+        "l",
+        "cl",
+        "cm",
+        "mm",
+        "m",
+        "km",
+        "w",
+        "v",
+        "lm",
+        "oz",
+        "lb",
+        "gb",
+        "tb",
+        "mah",
+        "inch",
+        "inches",
+    ]
+)
 _GAP = re.compile(r"[\s,&'\"×/+-]*$")
 """What may stand between two words of one name."""
 _CUT = re.compile(r"\s?(?:\.\.\.|…)")
 _FEWEST_BEFORE_CUT = 3
+_COMMON = 30
+"""Titles with the same word, from which on it is no name by itself; a family of a brand has a dozen products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +207,29 @@ class Names:
         found: list[Mention] = []
         place = 0
         while place < len(tokens):
+            if low := self._low_title(tokens, place, scope):
+                first, last = tokens[place], tokens[place + len(low[0]) - 1]
+                found.append(Mention("product", line[first.start : last.end], first.start, last.end, low[1]))
+                place += len(low[0])
+                continue
             run = _run(line, tokens, place)
             if run:
                 found += _Run(line, run, scope, self._shelf, self._by_first).read()
             place += max(len(run), 1)
         return found
+
+    def _low_title(
+        self, tokens: Sequence[Word], place: int, scope: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """A whole title of the scope that begins here without a capital, and whose it is."""
+        if tokens[place].capital:
+            return None
+        keys = tuple(word.key for word in tokens[place:])
+        whole = [title for e in scope if (title := self._shelf.titles[e]) and keys[: len(title)] == title]
+        longest = max((title for title in whole if len(title) > 1), key=len, default=None)
+        if longest is None:
+            return None
+        return longest, tuple(each for each in dict.fromkeys(scope) if self._shelf.titles[each] == longest)
 
 
 def _run(line: str, tokens: Sequence[Word], start: int) -> list[Word]:
@@ -113,14 +277,18 @@ class _Run:
         category = self._longest(place, set(self.shelf.categories))
         brand = self._longest(place, self.shelf.brands)
         last = found[-1] if found else None
-        if last is not None and last.kind in ("product", "quality") and last.ids and self._after_comma(place, last):
-            if not brand and not full:
-                return self._quality(place, last)
+        said_on = last is not None and last.kind in ("product", "quality") and bool(last.ids)
+        if last is not None and said_on and not brand and not full and self._after_comma(place, last):
+            return self._quality(place, last)
         if full and full >= part:
             known = tuple(each for each in ids if each in self.scope)
             return full, self._mention("product", place, full, known or ids, known=bool(known), cut=cut)
         if category > max(part, brand, full):
             return category, self._mention("category", place, category)
+        if part == 1 and self.run[place].key in _ORDINARY:
+            return self._other(place)
+        if part == 1 and not brand and self._common_word(place):
+            return 1, self._mention("quality", place, 1)
         if part > brand or (part and part == brand and len(candidates) == 1):
             return part, self._mention("product", place, part, candidates)
         if brand:
@@ -165,7 +333,8 @@ class _Run:
     def _full(self, place: int) -> tuple[int, tuple[str, ...], int]:
         """The longest whole title that begins here, its products, and the dots of one that was cut."""
         keys = [word.key for word in self.run[place:]]
-        best, ids, cut = 0, [], 0
+        ids: list[str] = []
+        best, cut = 0, 0
         for each in self.by_first.get(keys[0], ()):
             title = self.shelf.titles[each]
             length = _common(keys, title)
@@ -178,7 +347,8 @@ class _Run:
 
     def _part(self, place: int) -> tuple[int, tuple[str, ...]]:
         """The most words from here on that stand in this order in a title of the scope, and whose."""
-        best, ids = 0, []
+        ids: list[str] = []
+        best = 0
         for each in dict.fromkeys(self.scope):
             length = self._in_order(place, self.shelf.titles.get(each, ()))
             if length and length >= best:
@@ -194,6 +364,10 @@ class _Run:
             at = title.index(word.key, at) + 1
             length = number if word.key not in _JOINERS else length
         return length
+
+    def _common_word(self, place: int) -> bool:
+        """In too many titles to name one product: "Black"."""
+        return self.shelf.title_counts[self.run[place].key] > _COMMON
 
     def _longest(self, place: int, known: set[tuple[str, ...]]) -> int:
         keys = tuple(word.key for word in self.run[place:])

@@ -7,9 +7,11 @@ it finds is what a careful person would find by reading the whole catalogue.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from tasteline.types import AttributeFilter, Constraint, Filters, Product
 
@@ -18,8 +20,49 @@ WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SPELLINGS = {"grey": "gray", "colour": "color", "aluminium": "aluminum", "fibre": "fiber", "jewellery": "jewelry"}
 _FILLERS = frozenset(
-    "a an and any are as at be by can do for from have i in is it me my of on or our some something that the their them"
-    " these this to us what which will with you your please".split()
+    [
+        "a",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "can",
+        "do",
+        "for",
+        "from",
+        "have",
+        "i",
+        "in",
+        "is",
+        "it",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "some",
+        "something",
+        "that",
+        "the",
+        "their",
+        "them",
+        "these",
+        "this",
+        "to",
+        "us",
+        "what",
+        "which",
+        "will",
+        "with",
+        "you",
+        "your",
+        "please",
+    ]
 )
 """Not looked for in a product, whatever a request says with them."""
 _NO_DECIMALS = frozenset(("JPY", "KRW", "VND", "CLP", "ISK"))
@@ -57,6 +100,7 @@ def key_of(word: str) -> str:
     return _SPELLINGS.get(low, low)
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """
     >>> [stem(each) for each in ("Batteries", "watches", "Women's", "Gloves", "glass", "grey", "knives")]
@@ -71,8 +115,9 @@ def stem(word: str) -> str:
     return low[:-1] if low.endswith("s") and len(low) > 3 and not low.endswith(("ss", "us", "is")) else low
 
 
-def stems(text: str) -> list[str]:
-    return [stem(word.text) for word in words(text)]
+@lru_cache(maxsize=10_000)
+def stems(text: str) -> tuple[str, ...]:
+    return tuple(stem(word.text) for word in words(text))
 
 
 def main_units(amount: int, currency: str) -> Decimal:
@@ -84,8 +129,10 @@ class Shelf:
     def __init__(self, products: Mapping[str, Product]) -> None:
         self.products = products
         self.texts = {each: _text(product) for each, product in products.items()}
-        self._stems = {each: frozenset(stems(text)) for each, text in self.texts.items()}
         self.titles = {each: tuple(w.key for w in words(product.title)) for each, product in products.items()}
+        self.title_counts = Counter(key for title in self.titles.values() for key in set(title))
+        """key of a word → titles that have it."""
+        self._stems = {each: frozenset(stems(text)) for each, text in self.texts.items()}
         self.brands = {tuple(w.key for w in words(p.brand)) for p in products.values() if p.brand}
         self.categories = {tuple(w.key for w in words(name)): name for p in products.values() for name in p.categories}
         self.attribute_names = {_spoken(name) for p in products.values() for name in p.attributes} | {"brand"}
