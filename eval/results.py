@@ -190,6 +190,8 @@ def _row(cells: list[str], *, bold: bool) -> str:
 def _cell(value: float | None, interval: list[float | None] | None) -> str:
     if value is None:
         return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
     if interval is None or None in interval:
         return _three_digits(value)
     return f"{_three_digits(value)} ({'–'.join(_three_digits(bound) for bound in interval if bound is not None)})"

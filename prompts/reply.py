@@ -74,12 +74,14 @@ def render_parts(facts: ReplyFacts) -> ReplyParts:
     """The same, taken apart, so that a line can be worded anew and the others stay."""
     items = view.views(facts.products)
     kind = "nothing_found" if not items and facts.kind in _NEEDS_PRODUCTS else facts.kind
+    near = any(ranked.close for ranked in facts.products[: len(items)])
     text = template(REPLY_TEMPLATE).render(
         kind=kind,
         facts=facts,
         one_of=rotation(facts.turn),
         items=items,
-        total=max(facts.total, len(items)),
+        total=facts.total if near else max(facts.total, len(items)),
+        near=near,
         topic=view.topic(facts),
         limits=view.limits(facts),
         relaxations=_relaxations(facts),

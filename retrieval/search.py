@@ -138,24 +138,20 @@ class Searcher:
         if fused and query.floor and _meant(query, understood):
             fused = [candidate for candidate in fused if candidate.score >= query.floor * fused[0].score]
         sought = _sought(understood)
+        carrying = indexes.lexical.containing(understood.query) if understood.query and fused else None
+        exact = None if carrying is None else frozenset(carrying.tolist())
         items = tuple(
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
                 candidate.score,
                 match_reasons(indexes, candidate, understood, sought),
+                close=exact is not None and candidate.row not in exact,
             )
             for candidate in self._sorted(indexes, fused, understood)[: query.limit]
         )
-        total = self._total(indexes, understood, mask, passing) if items else 0
+        total = _total(carrying, mask, passing) if items else 0
         relaxations = () if total else self._relaxations(indexes, query, understood)
         return Ranking(self._new_id(), items, total, understood, relaxations)
-
-    def _total(self, indexes: Indexes, understood: Understood, mask: Mask | None, passing: int) -> int:
-        """Products within the limits that carry every word of the request; all of them where no word was left."""
-        if not passing or not understood.query:
-            return passing
-        carrying = indexes.lexical.containing(understood.query)
-        return len(carrying) if mask is None else int(mask[carrying].sum())
 
     def _fused(
         self,
@@ -250,6 +246,13 @@ Sought = Sequence[tuple[str, str]]
 def _sought(understood: Understood) -> Sought:
     words = dict.fromkeys(WORD.findall(understood.query.casefold()))
     return [(word, _stem(word)) for word in words if len(word) > 2 and word not in STOP_WORDS]
+
+
+def _total(carrying: Rows | None, mask: Mask | None, passing: int) -> int:
+    """Products within the limits that carry every word of the request; all of them where no word was left."""
+    if carrying is None:
+        return passing
+    return len(carrying) if mask is None else int(mask[carrying].sum())
 
 
 def match_reasons(indexes: Indexes, candidate: Fused, understood: Understood, sought: Sought) -> tuple[Reason, ...]:

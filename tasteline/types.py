@@ -169,6 +169,8 @@ class RankedProduct:
     product: Product
     score: float
     reasons: tuple[Reason, ...] = ()
+    close: bool = False
+    """In a search: carries not every word that was left to match, and is shown because it comes near."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,13 +233,13 @@ def check(text: str, facts: ReplyFacts) -> Checked:
 def sentences(text: str) -> tuple[list[str], str]:
     """The finished sentences of a text that is still being written, and the rest, which more text may continue.
 
-    >>> sentences("It costs $3.50. It is blue. And")
-    (['It costs $3.50.', 'It is blue.'], 'And')
+    >>> sentences("It costs $3.50. It is blue. And ")
+    (['It costs $3.50.', 'It is blue.'], 'And ')
     """
     *lines, last = text.split("\n")
     parts = [part for line in lines for part in _SENTENCE_END.split(_BULLET.sub("", line.strip()))]
-    *more, rest = _SENTENCE_END.split(_BULLET.sub("", last.strip()))
-    return [part.strip() for part in (*parts, *more) if part.strip()], rest.strip()
+    *more, rest = _SENTENCE_END.split(_BULLET.sub("", last.lstrip()))
+    return [part.strip() for part in (*parts, *more) if part.strip()], rest
 
 
 def _objection(text: str, known: _Known) -> Why | None:
@@ -362,7 +362,7 @@ def _quantity_holds(value: float, number: str, unit: str, owner: Product | None,
     if unit in ("rating", "ratings"):
         return owner is not None and owner.rating_count == value
     if unit in ("product", "products", "option", "options", "item", "items", "match", "matches", "choices", "picks"):
-        return value in (sentence.known.shown, max(sentence.known.facts.total, sentence.known.shown))
+        return value in (sentence.known.shown, sentence.known.facts.total)
     if owner is None or unit == "%":
         return False
     said = f"{number} {unit}".strip()

@@ -15,11 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.agent.grounding import CLAIM as CLAIM
+from app.agent.grounding import CLAIM, product_words, root, roots
 from app.agent.grounding import phrase_pattern as phrase
-from app.agent.grounding import product_words as product_words
-from app.agent.grounding import root as root
-from app.agent.grounding import roots as roots
 from app.agent.voice import TEMPLATES
 from app.llm.asking import Asker
 from prompts import view

@@ -87,7 +87,9 @@ RECOMMEND = _said(
     "something for me",
     "surprise me",
     "inspire me",
-    "what (?:would|might|could) i like",
+    "what (?:would|might|could) (?:i like|suit me|be good for me)",
+    "(?:some|any)thing (?:that |which )?(?:i|you think i) (?:might|may|could|would|will)(?: also)? (?:like|love|enjoy)",
+    "what should i (?:look at|try|see|buy|get)(?: (?:next|now|today))?",
     "what(?:'s| is) (?:new|popular|trending)",
     "any ideas",
 )

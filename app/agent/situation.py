@@ -232,9 +232,9 @@ def facts_of(
         query=understood.query if understood else "",
         constraints=understood.constraints if understood else (),
         products=() if kind == "nothing_found" else ranking.items,
-        total=max(ranking.total, len(ranking.items)),
+        total=ranking.total if ranking.understood else max(ranking.total, len(ranking.items)),
         closest=bool(understood and understood.query and not ranking.total),
-        relaxations=ranking.relaxations,
+        relaxations=ranking.relaxations if kind == "nothing_found" else (),
         interests=tuple(interests[:3]) if kind == "recommended" else (),
         anchor=next(iter(anchor.values()), None),
         facets=_facets(ranking.items),
@@ -249,6 +249,8 @@ def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]
         return "clarify"
     if move.intent in SEARCHES and ranking is None:
         return "clarify"
+    if move.intent == "more" and ranking is not None and not ranking.items:
+        return "more"  # all that fits has been shown already
     if ranking is not None and (not ranking.items or ranking.relaxations):
         return "nothing_found"
     if move.intent in ("more", "refine") and situation.state.mode == "recommend":

@@ -213,6 +213,22 @@ def test_what_is_false_or_nothing_leaves_the_template(assistant: Make, lie: str)
     assert (answer.engine, answer.stages.degraded) == (TEMPLATES, [])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_words_are_read_alike_however_they_are_cut(assistant: Make, size: int) -> None:
+    """A tokenizer may give the space before a number as a piece of its own."""
+    first = ask(assistant(), "waterproof jacket")[0].facts.products[0].product
+    written = f"{worded(first.title)[:-1]} at ${first.price.amount / 100:.2f}."  # type: ignore[union-attr]
+
+    class Cut(ScriptedLanguageModel):
+        async def stream(self, *arguments: object, **options: object) -> AsyncGenerator[Piece, None]:  # type: ignore[override]
+            for start in range(0, len(written), size):
+                yield Piece(written[start : start + size])
+            yield Piece(finish="stop")
+
+    _, said, _ = lines_of(assistant(Cut(["."])))
+    assert said[1] == f"1. {written}"
+
+
 def test_the_opening_does_not_wait_for_the_model(assistant: Make) -> None:
     one = assistant(ScriptedLanguageModel([worded()], delay=0.05))
 
