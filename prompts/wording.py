@@ -16,9 +16,8 @@ from prompts.rendering import template
 from prompts.untrusted import plain
 from tasteline.types import ChatMessage, Price, Product, RankedProduct
 
-ONE = "wording_v1"
-"""One sentence about the best product: what a model of 135M parameters can do. Of 20 sentences of SmolLM2-135M on up
-to three products 10 passed the check, on one 17."""
+ONE = "wording_v2"
+"""One sentence about the best product: what a model of 135M parameters can do. On up to three it does half as well."""
 SEVERAL = "wording_several_v1"
 """A line for each of several, from more facts: for models that can follow it."""
 HISTORY_TOKENS = 200
@@ -36,13 +35,21 @@ def _example(request: str, title: str, amount: int) -> ReplyFacts:
 
 _EXAMPLES = (
     (_example("a blue teapot", "Willow Teapot", 2400), "Take a look at the Willow Teapot at $24.00."),
-    (_example("warm gloves", "Tarn Fleece Gloves", 1850), "You might like the Tarn Fleece Gloves at $18.50."),
     (
-        _example("something for a picnic", "Meadow Blanket", 4900),
-        "The Meadow Blanket at $49.00 could be a lovely choice for you.",
+        _example("warm gloves", "Tarn Fleece Gloves, Size M", 1850),
+        "You might like the Tarn Fleece Gloves, Size M at $18.50.",
+    ),
+    (
+        _example("something for a picnic", "Meadow 2-Person Blanket, Moss Green", 4900),
+        "Have a look at the Meadow 2-Person Blanket, Moss Green at $49.00.",
+    ),
+    (
+        _example("lamp for my desk", "Pinebark Task Lamp", 3300),
+        "You might want to see the Pinebark Task Lamp at $33.00.",
     ),
 )
-"""Without them a model of 135M parameters copies the facts line by line (18 of 20 tried)."""
+"""What a model of 135M parameters goes by. Of 25 sentences on other requests to the demo shop 21 pass the check; with
+examples that begin with the product or have plain names 12, 3 and 1, since it then leaves out the verb or the colour."""
 
 
 def render_wording(facts: ReplyFacts, products: int = 1, history: Sequence[ChatMessage] = ()) -> Prompt:

@@ -165,7 +165,8 @@ IS_FINE = re.compile(
 )
 ALSO_SOLD_OUT = _said("also what is out of stock", "out of stock (?:is|are) (?:fine|ok|okay)")
 WRAPPING = re.compile(
-    r"\b(?:show(?: me)?|only|just|make it|it|them|ones?|what about|how about|do you have|any|and|but|i want|please)\b",
+    r"^\W*(?:(?:and|but)\b\W*)+|\b(?:show(?: me)?|only|just|make it|it|them|ones?|what about|how about|do you have|any"
+    r"|i want|please)\b",
     re.IGNORECASE,
 )
 """What a refinement says besides what it adds."""

@@ -22,7 +22,9 @@ STORY = (
     ChatMessage("user", "Tell me a long story about a dog and a cat."),
 )
 THINGS = ("elephant", "bicycle", "volcano", "teapot", "violin", "snowman", "submarine", "tomato")
-CAT = (ChatMessage("user", "Is a cat an animal? Answer yes or no."),)
+CAT = (ChatMessage("user", "Which is an animal, a cat or a stone? Answer with one word."),)
+ANIMAL, NOT = ["Cat", "Stone"], ["Stone", "Cat"]
+"""Labels of it. "Is a cat an animal?" is a tie to a model of 135M parameters."""
 SPELLING = "Repeat this: "
 
 
@@ -61,7 +63,7 @@ SCHEMAS: dict[str, tuple[tuple[ChatMessage, ...], str]] = {
 def scripted_reply(messages: Sequence[ChatMessage]) -> str:
     asked = messages[-1].content
     if asked == CAT[0].content:
-        return "yes"
+        return "Cat"
     if "cups" in asked:
         return '{"colour": "blue", "count": 3}'
     if "length" in asked:

@@ -20,7 +20,7 @@ import pytest
 from tasteline.errors import DeadlineExceeded, EngineFailed, InvalidInput, Overloaded
 from tasteline.ports import LanguageModel
 from tasteline.types import ChatMessage, Piece, Scores
-from tests.contracts.language_models import CAT, ENGINES, SCHEMAS, STORY, THINGS, describing, warmed
+from tests.contracts.language_models import ANIMAL, CAT, ENGINES, NOT, SCHEMAS, STORY, THINGS, describing, warmed
 
 AT_ONCE = 32
 ROUNDING = 0.1
@@ -179,7 +179,7 @@ def test_one_more_than_it_takes_is_refused_at_once(model: LanguageModel) -> None
         with pytest.raises(Overloaded):
             await gather(model)
         with pytest.raises(Overloaded):
-            await model.choose([CAT], ["yes", "no"], timeout=60)
+            await model.choose([CAT], ANIMAL, timeout=60)
         waited = asyncio.get_running_loop().time() - start
         for task in tasks:
             task.cancel()
@@ -203,14 +203,14 @@ def test_the_event_loop_stays_free(model: LanguageModel) -> None:
 
 
 def test_it_knows_that_a_cat_is_an_animal(model: LanguageModel) -> None:
-    (row,) = chosen(model, [CAT], ["yes", "no"])
+    (row,) = chosen(model, [CAT], ANIMAL)
     assert row.sum() == pytest.approx(1.0, abs=1e-4)
     assert row[0] > row[1]
 
 
 def test_the_order_of_the_labels_does_not_matter(model: LanguageModel) -> None:
-    forwards = chosen(model, [CAT], ["yes", "no"])
-    backwards = chosen(model, [CAT], ["no", "yes"])
+    forwards = chosen(model, [CAT], ANIMAL)
+    backwards = chosen(model, [CAT], NOT)
     assert forwards == pytest.approx(backwards[:, ::-1], abs=ROUNDING)
 
 
@@ -246,7 +246,7 @@ def test_choosing_keeps_its_deadline(model: LanguageModel) -> None:
 
 def test_choosing_and_writing_at_the_same_time(model: LanguageModel) -> None:
     async def run() -> tuple[Scores, list[Piece]]:
-        return await asyncio.gather(model.choose([CAT], ["yes", "no"], timeout=60), gather(model))
+        return await asyncio.gather(model.choose([CAT], ANIMAL, timeout=60), gather(model))
 
     scores, pieces = asyncio.run(run())
     assert scores[0, 0] > scores[0, 1]
@@ -275,7 +275,7 @@ def test_closing_twice_is_fine_and_final(kind: str, request: pytest.FixtureReque
     with pytest.raises(EngineFailed, match="closed"):
         asyncio.run(gather(model))
     with pytest.raises(EngineFailed, match="closed"):
-        chosen(model, [CAT], ["yes", "no"])
+        chosen(model, [CAT], ANIMAL)
 
 
 QUESTIONS = (

@@ -214,7 +214,7 @@ REPRICING = [
     ("something like the third but cheaper", "green", ""),
     ("something cheaper in red", "", "something in red"),
     ("a cheaper red one", "", "a red"),
-    ("cheaper but waterproof and with a hood", "", "waterproof with a hood"),
+    ("cheaper but waterproof and with a hood", "", "waterproof and with a hood"),
 ]
 
 

@@ -164,6 +164,7 @@ def test_the_environment_of_the_server(tmp_path: Path) -> None:
     assert made["VLLM_API_KEY"] == "secret"
     assert made["PATH"].startswith("/env/bin:")
     assert made["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    assert made["VLLM_USE_AOT_COMPILE"] == "0"
     assert made["VLLM_CACHE_ROOT"].startswith(str(tmp_path))
     assert "VIRTUAL_ENV" not in made
     assert environment(plan, "cpu", {"VLLM_CPU_KVCACHE_SPACE": "9"})["VLLM_CPU_KVCACHE_SPACE"] == "9"
