@@ -49,7 +49,7 @@ _EXAMPLES = (
     ),
 )
 """What a model of 135M parameters goes by. Of 25 sentences on other requests to the demo shop 21 pass the check; with
-examples that begin with the product or have plain names 12, 3 and 1, since it then leaves out the verb or the colour."""
+examples that begin with the product or have plain names 12, 3 and 1: it then leaves out the verb or the colour."""
 
 
 def render_wording(facts: ReplyFacts, products: int = 1, history: Sequence[ChatMessage] = ()) -> Prompt:
