@@ -5,6 +5,9 @@ Takes products and the settings of an engine; gives ratios from one run. Our sid
 given the very prompts that the service makes (`bare_engine`). They take turns, first with one conversation and then
 with 16 at once; every request is made once in the whole run, so that no side finds the other's prompt in a cache.
 
+Speed is compared where both sides say the whole of it: give the model time (`TASTELINE_WORDING_SECONDS`), else a crowd
+on a small machine gets the templates, which are quick. `share_degraded` under `raw` tells.
+
 Our first token is the first word of the reply that a shopper sees, which is the template's; `model_line_ms` under `raw`
 is when the model's first checked sentence was there.
 """
@@ -127,6 +130,7 @@ def run(products: Sequence[Product], settings: Settings, repeats: int = 3) -> di
             "engine": settings.language_model,
             "model": settings.language_model_name,
             "threads": settings.language_model_threads,
+            "wording_seconds": settings.wording_seconds,
             "repeats": repeats,
             "machine": platform.machine(),
             "cores": psutil.cpu_count(),
