@@ -231,7 +231,7 @@ def facts_of(
         facts,
         query=understood.query if understood else "",
         constraints=understood.constraints if understood else (),
-        products=() if kind == "nothing_found" else ranking.items,
+        products=() if kind == "nothing_found" or _exhausted(situation, ranking) else ranking.items,
         total=ranking.total if ranking.understood else max(ranking.total, len(ranking.items)),
         closest=bool(understood and understood.query and not ranking.total),
         relaxations=ranking.relaxations if kind == "nothing_found" else (),
@@ -239,6 +239,12 @@ def facts_of(
         anchor=next(iter(anchor.values()), None),
         facets=_facets(ranking.items),
     )
+
+
+def _exhausted(situation: Situation, ranking: Ranking | None) -> bool:
+    """More was asked for, and all that fits has been shown already."""
+    none_left = ranking is not None and (not ranking.items or bool(ranking.relaxations))
+    return situation.move.intent == "more" and bool(situation.state.seen) and none_left
 
 
 def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]) -> ReplyKind:
@@ -249,8 +255,8 @@ def _kind(situation: Situation, ranking: Ranking | None, degraded: Sequence[str]
         return "clarify"
     if move.intent in SEARCHES and ranking is None:
         return "clarify"
-    if move.intent == "more" and ranking is not None and not ranking.items:
-        return "more"  # all that fits has been shown already
+    if _exhausted(situation, ranking):
+        return "more"
     if ranking is not None and (not ranking.items or ranking.relaxations):
         return "nothing_found"
     if move.intent in ("more", "refine") and situation.state.mode == "recommend":

@@ -218,3 +218,11 @@ def test_a_broken_engine_costs_only_eloquence(voiced: Voice) -> None:
     completion = ask(voiced(ScriptedLanguageModel(["Here is a tent for you to look at."], fail_after=1)), "tent")
     assert "Family Tent" in text(completion)
     assert completion["tasteline"]["degraded"] == ["wording"]  # type: ignore[index]
+
+
+def test_when_all_has_been_shown_it_says_so(say: Say) -> None:
+    say("waterproof jacket")
+    for _ in range(3):
+        last = say("show me more")
+    assert "That was all I have" in text(last)
+    assert last["tasteline"]["products"] == []  # type: ignore[index]
