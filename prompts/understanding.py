@@ -24,7 +24,7 @@ NAME = "understanding_v1"
 FENCE_OPEN, FENCE_CLOSE = "<<<SAID", "SAID>>>"
 MAX_TOKENS = 96
 """Of the answer: a full form has some 70."""
-PROMPT_TOKENS = 1_600
+PROMPT_TOKENS = 1_700
 """What a prompt may cost at most, by `tokens_at_most`; some 900 by the tokenizer of SmolLM2."""
 TEXT_TOKENS, EARLIER_TOKENS, TITLE_TOKENS, WORD_TOKENS = 200, 50, 20, 14
 """Of the new message, of each earlier one, of a shown product's title, of a word of the shop or a limit known."""

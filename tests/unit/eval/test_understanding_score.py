@@ -114,7 +114,7 @@ def test_with_a_model_that_knows_and_one_that_babbles() -> None:
     }
     assert found["model"]["asked"] == pytest.approx(2 / 3)  # type: ignore[index]
     babbled = asyncio.run(evaluate(requests, PRODUCTS, Asker(ScriptedLanguageModel(["Sure!"]), Metrics())))
-    assert babbled["systems"][WITH_MODEL] == babbled["systems"][RULES]  # type: ignore[index]
+    assert babbled["systems"][WITH_MODEL] == babbled["systems"][WITH_YES]  # type: ignore[index]
     assert babbled["model"]["outcomes"] == {"wrong_format": 2}  # type: ignore[index]
 
 
