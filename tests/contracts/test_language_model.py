@@ -24,7 +24,7 @@ from tests.contracts.language_models import ANIMAL, CAT, ENGINES, NOT, SCHEMAS, 
 
 AT_ONCE = 32
 ROUNDING = 0.1
-pytestmark = pytest.mark.timeout(300)  # the first test of an engine converts weights and loads them
+pytestmark = pytest.mark.timeout(900)  # the first test of an engine converts weights, loads them, or starts a server
 REAL = ("openvino", "transformers", "openai")
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in REAL]
 
