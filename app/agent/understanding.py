@@ -155,7 +155,7 @@ class Understanding:
 
         Takes at most `timeout` seconds and never raises for the engine. An empty trace: there was nothing to add.
         """
-        if situation.move.intent not in SEARCHING or not situation.state.fragments:
+        if not _adds_words(situation):
             return situation, ()
         vocabulary = self._vocabulary()
         if not self._asks or not self._asker.present:
@@ -184,7 +184,7 @@ class Understanding:
 
 def evident(situation: Situation, vocabulary: Vocabulary) -> tuple[Situation, Trace]:
     """As if a model had said yes to every limit that the words may mean: what a real one is measured against."""
-    if situation.move.intent not in SEARCHING or not situation.state.fragments:
+    if not _adds_words(situation):
         return situation, ()
     said = situation.state.fragments[-1]
     understood = understand(said, vocabulary, situation.state.ignore)
@@ -362,6 +362,12 @@ class _Taking:
             self.trace.append(f"softened {slot}")
         else:
             self.trace.append(f"left {slot}: no words of this shop")
+
+
+def _adds_words(situation: Situation) -> bool:
+    """Did this message put words into the request? "Cheaper" and "any price" do not: earlier ones have been read."""
+    added = situation.move.intent == "find" or bool(situation.move.further)
+    return situation.move.intent in SEARCHING and added and bool(situation.state.fragments)
 
 
 def _is_doubtful(situation: Situation) -> bool:

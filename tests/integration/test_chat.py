@@ -226,3 +226,11 @@ def test_when_all_has_been_shown_it_says_so(say: Say) -> None:
         last = say("show me more")
     assert "That was all I have" in text(last)
     assert last["tasteline"]["products"] == []  # type: ignore[index]
+
+
+def test_cheaper_is_kept_beside_a_named_price(say: Say) -> None:
+    say("waterproof jackets under $140")
+    last = say("cheaper")
+    limits = last["tasteline"]["understood"]["constraints"]  # type: ignore[index]
+    assert [limit["label"] for limit in limits] == ["under $89.00"]
+    assert {"green", "red"}.isdisjoint(shown(last))
