@@ -30,13 +30,14 @@ from app.shop import Shop
 from eval import demo_shop
 from eval.claims import Claim, Claims, Told
 from eval.known_item import known_item_queries
+from eval.wrapped_model import WrappedModel
 from prompts.facts import ReplyFacts
 from prompts.reply import render_parts
 from prompts.wording import render_wording
 from tasteline.errors import EngineFailed
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
-from tasteline.types import ChatMessage, EventType, Piece, Product, Scores
+from tasteline.types import ChatMessage, EventType, Piece, Product
 
 ANSWERS = 500
 AT_ONCE = 4
@@ -108,23 +109,8 @@ class Tally:
         return {kind: dict(verdicts) for kind, verdicts in sorted(self.by_kind.items())}
 
 
-class Recording:
-    """A LanguageModel that keeps what another one writes, under the conversation that asked for it."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    @property
-    def parent(self) -> str | None:
-        return self._model.parent
-
-    @property
-    def ready(self) -> bool:
-        return self._model.ready
+class Recording(WrappedModel):
+    """Keeps what the model writes, under the conversation that asked for it."""
 
     async def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float, schema: str | None = None
@@ -139,14 +125,6 @@ class Recording:
                     yield piece
         finally:
             _WRITTEN.get()[tuple(messages)] = text if ended else _whole(text)
-
-    async def choose(
-        self, prompts: Sequence[Sequence[ChatMessage]], labels: Sequence[str], *, timeout: float
-    ) -> Scores:
-        return await self._model.choose(prompts, labels, timeout=timeout)
-
-    def close(self) -> None:
-        self._model.close()
 
 
 _WRITTEN: ContextVar[dict[tuple[ChatMessage, ...], str]] = ContextVar("_WRITTEN")

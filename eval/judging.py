@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,12 +42,13 @@ from eval.metrics.ranking import Values
 from eval.next_item_sample import INTERACTIONS_FILE, ITEMS_FILE, Split, sample
 from eval.search import RECALL_FROM
 from eval.served import served
+from eval.wrapped_model import WrappedModel
 from prompts.judging import Form, taste_of
 from retrieval.search import SearchQuery
 from tasteline.errors import EngineFailed, SetupError
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
-from tasteline.types import ChatMessage, Piece, Product, RankedProduct, Ranking, Scores
+from tasteline.types import ChatMessage, Product, RankedProduct, Ranking, Scores
 
 SYSTEMS: tuple[Mode, ...] = ("off", "on", "fused")
 SEARCH_DEPTH, NEXT_DEPTH = 100, 20
@@ -83,31 +84,14 @@ class Cases:
     cases: tuple[Case, ...]
 
 
-class AskedOnce:
-    """A language model that answers a question that it had before from memory, and keeps the time."""
+class AskedOnce(WrappedModel):
+    """Answers a question that it had before from memory, and keeps the time."""
 
     def __init__(self, model: LanguageModel) -> None:
-        self._model = model
+        super().__init__(model)
         self._answers: dict[tuple[tuple[ChatMessage, ...], tuple[str, ...]], Scores] = {}
         self.seconds = 0.0
         self.prompts = 0
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    @property
-    def parent(self) -> str | None:
-        return self._model.parent
-
-    @property
-    def ready(self) -> bool:
-        return self._model.ready
-
-    def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, timeout: float, schema: str | None = None
-    ) -> AsyncGenerator[Piece, None]:
-        return self._model.stream(messages, max_tokens=max_tokens, timeout=timeout, schema=schema)
 
     async def choose(
         self, prompts: Sequence[Sequence[ChatMessage]], labels: Sequence[str], *, timeout: float
@@ -121,9 +105,6 @@ class AskedOnce:
             self.prompts += len(new)
             self._answers.update((keys[place], shares) for place, shares in zip(new, chosen, strict=True))
         return np.vstack([self._answers[key] for key in keys])
-
-    def close(self) -> None:
-        self._model.close()
 
 
 def run(

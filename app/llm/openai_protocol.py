@@ -26,6 +26,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from app.llm.repetition import turns_in_circles
 from app.llm.served_models import Served, ServedModels
+from app.llm.text import history
 from tasteline.errors import DeadlineExceeded, EngineFailed, InvalidInput, Overloaded
 from tasteline.types import ChatMessage, Piece, Scores, Usage
 
@@ -289,8 +290,7 @@ class OpenAiLanguageModel:
 
 
 def _as_sent(messages: Sequence[ChatMessage]) -> list[ChatCompletionMessageParam]:
-    """A `<|im_end|>` in somebody's text must not end their turn."""
-    sent: list[Any] = [{"role": message.role, "content": message.content.replace("<|", "< |")} for message in messages]
+    sent: list[Any] = [*history(messages)]
     return sent
 
 

@@ -24,7 +24,7 @@ import openvino as ov
 import openvino_genai as engine
 
 from app.llm.openvino_generation import Generation, Request, Source
-from app.llm.openvino_text import TextStream, history, last_line
+from app.llm.text import TextStream, history, last_line
 from tasteline.errors import EngineFailed, InvalidInput
 from tasteline.types import ChatMessage
 

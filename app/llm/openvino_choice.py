@@ -23,7 +23,7 @@ import openvino_genai as engine
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from app.llm.openvino_text import history
+from app.llm.text import history
 from tasteline.errors import InvalidInput
 from tasteline.types import ChatMessage, Scores
 

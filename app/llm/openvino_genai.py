@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from app.llm.openvino_generation import Request
-from app.llm.openvino_text import last_line
 from app.llm.openvino_weights import graph_folder
+from app.llm.text import last_line
 from tasteline.errors import DeadlineExceeded, EngineFailed, InvalidInput, MissingExtra, Overloaded, TastelineError
 from tasteline.types import ChatMessage, Piece, Scores
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Literal, Protocol
 
-from app.llm.openvino_text import TextStream
 from app.llm.repetition import turns_in_circles
+from app.llm.text import TextStream
 from tasteline.errors import TooLarge
 from tasteline.types import ChatMessage, Piece, Usage
 

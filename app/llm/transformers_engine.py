@@ -17,7 +17,7 @@ import llguidance.hf
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
-from app.llm.openvino_text import TextStream
+from app.llm.text import TextStream
 from app.llm.transformers_steering import LabelLogits, SchemaMask, SteeredRequests, Steering
 from app.llm.transformers_weights import load
 from retrieval.text import well_formed

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.llm.openvino_genai import OpenVinoLanguageModel
 from app.llm.openvino_generation import Generation, Request
-from app.llm.openvino_text import TextStream
+from app.llm.text import TextStream
 from retrieval.adapters.weights import language_model_path
 from tasteline.errors import EngineFailed, InvalidInput, MissingExtra, Overloaded, TooLarge
 from tasteline.types import ChatMessage, Piece, Usage

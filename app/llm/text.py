@@ -1,4 +1,4 @@
-"""What goes into the in-process engine and comes out of it as text: messages, half characters, error messages.
+"""What goes into an engine and comes out of it as text: messages, half characters, error messages.
 
 Takes and gives plain values and a `decode` function; knows no engine.
 """
