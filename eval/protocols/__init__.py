@@ -1,0 +1,1 @@
+"""Ways of dividing a data set into what is known and what is asked. One function each; a Split says which made it."""
