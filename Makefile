@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_VENV := .venv-vllm
 VLLM_STAMP := $(VLLM_VENV)/.installed
+RIVALS_VENV := .venv-rivals
+RIVALS_STAMP := $(RIVALS_VENV)/.installed
 
-.PHONY: setup vllm demo test test-slow check format lock clean
+.PHONY: setup vllm rivals demo test test-slow check format lock clean
 
 setup: $(STAMP)
 
@@ -29,13 +31,20 @@ $(VLLM_STAMP): vllm.lock
 	fi
 	touch $(VLLM_STAMP)
 
+rivals: $(RIVALS_STAMP)  ## the environment of the evaluation libraries that ours is compared with
+
+$(RIVALS_STAMP): rivals.lock
+	test -x $(RIVALS_VENV)/bin/python || $(PYTHON) -m venv $(RIVALS_VENV)
+	$(RIVALS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r rivals.lock
+	touch $(RIVALS_STAMP)
+
 demo: setup  ## the demo shop, open in a browser
 	$(BIN)/tasteline demo
 
 test: setup  ## the fast suite, without network
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -q
 
-test-slow: setup vllm  ## real servers, real browser, real data
+test-slow: setup vllm rivals  ## real servers, real browser, real data
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -qy chromium) || echo "no Chromium: browser tests will skip"
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow -q --timeout 900
 
@@ -52,9 +61,9 @@ format: setup
 
 lock:  ## resolve pyproject.toml anew into requirements.lock
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet ".[dev,datasets]"
+	build/lock/bin/pip install --quiet ".[dev,datasets,harness]"
 	{ sed -n '1,2p' requirements.lock; build/lock/bin/pip freeze --exclude tasteline | sed 's/+cpu//' | sort -f; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build
+	rm -rf $(VENV) $(VLLM_VENV) $(RIVALS_VENV) build

@@ -138,7 +138,7 @@ def open_judging_model(settings: Settings) -> LanguageModel:
 def search_cases(data: Path, settings: Settings, *, split: Split = "test", seed: int = 0, each: int = 25) -> Cases:
     """Searches of the service over the set at `data`: the judged ones, or `each` of six forms made of its catalogue."""
     dataset = load_judged_search(data)
-    with served(dataset.products, dataset.checksum, settings) as shop:
+    with served([dataset.products], dataset.checksum, settings) as shop:
         with shop.live.read() as indexes:
             rows = np.flatnonzero(indexes.catalogue.alive)
             products = [indexes.catalogue.product(int(row)) for row in rows]

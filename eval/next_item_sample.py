@@ -77,7 +77,7 @@ def train_shop(data: Path, settings: Settings) -> Iterator[Shop]:
     checksum = checksum_of(files)
     feed = settings.home / "eval" / checksum[:16] / "train"
     _write_train_rows(data, feed)
-    with served(feed, checksum, settings) as shop:
+    with served([feed], checksum, settings) as shop:
         yield shop
 
 

@@ -2,7 +2,8 @@
 
 Takes the mapping of a report, adds commit, versions and machine, writes one file; reads such files back as Markdown.
 A result without a commit is not written: nobody could tell what code it measured. Knows nothing of tasks and metrics
-beyond the shapes `{"systems": {name: {metric: value}}}` and `{"ratios": {name: value}}`.
+beyond the shapes `{"systems": {name: {metric: value}}}` and `{"ratios": {name: value}}`; `eval.report.tables` makes the
+tables.
 """
 
 from __future__ import annotations
@@ -13,21 +14,42 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import cast
 
+from eval.report.reading import OURS
+from eval.report.tables import markdown_table, published_table, slices_table
 from tasteline.errors import InvalidInput, NotFound, SetupError
 
 DISTRIBUTION = "tasteline"
+__all__ = [
+    "OURS",
+    "Commit",
+    "commit_of",
+    "machine",
+    "markdown_table",
+    "package_versions",
+    "published_table",
+    "read_result",
+    "render_documents",
+    "render_readme_tables",
+    "slices_table",
+    "stale_tables",
+    "write_result",
+]
+
 RESULTS_FOLDER = "eval/results"
-OURS = "tasteline"
 REQUIRED = ("settings", "seed", "checksum")
 """What a report must say of itself; null where there is no randomness or no data set."""
 
-_MARKED = re.compile(r"(<!-- result:(?P<name>[\w.-]+) -->\n)(?P<table>.*?)(<!-- /result -->)", re.DOTALL)
+_MARKED = re.compile(
+    r"(?P<mark><!-- result:(?P<name>[\w.-]+)(?: of (?P<metrics>[^>\n]+?))?(?: by (?P<slice>[^>\n]+?))? -->\n)"
+    r"(?P<table>.*?)(?P<end><!-- /result -->)",
+    re.DOTALL,
+)
 _REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -120,38 +142,38 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def markdown_table(result: Mapping[str, object]) -> str:
-    """The result as a Markdown table with a line of provenance under it; ours in bold, intervals in brackets.
-
-    >>> systems = {"bm25": {"ndcg@10": 0.5}, "tasteline": {"ndcg@10": 0.75}}
-    >>> print(markdown_table({"systems": systems, "commit": "c0ffee"}))
-    | | ndcg@10 |
-    |---|---|
-    | bm25 | .500 |
-    | **tasteline** | **.750** |
-    <BLANKLINE>
-    commit c0ffee
-    """
-    if "systems" in result:
-        lines = _systems_table(result)
-    elif "ratios" in result:
-        lines = _ratios_table(result)
-    else:
-        raise InvalidInput("a result has `systems` or `ratios`; this one has " + ", ".join(result))
-    return "\n".join([*lines, "", _provenance(result)])
-
-
 def render_readme_tables(readme_text: str, results_folder: Path) -> str:
     """`readme_text` with what stands between `<!-- result:NAME -->` and `<!-- /result -->` made anew.
 
-    Raises NotFound for a NAME without a file.
+    `result:NAME of ndcg@10, mrr` shows these metrics only, `result:NAME by history length` (or `of ndcg@10 by …`) one
+    metric by slice. Raises NotFound for a NAME without a file and for a slice that the result does not have.
     """
 
     def render(match: re.Match[str]) -> str:
-        table = markdown_table(read_result(results_folder, match["name"]))
-        return f"{match[1]}{table}\n{match[4]}"
+        result = read_result(results_folder, match["name"])
+        metrics = [metric.strip() for metric in (match["metrics"] or "").split(",") if metric.strip()]
+        if match["slice"]:
+            table = slices_table(result, match["slice"], metrics[0] if metrics else None)
+        else:
+            table = markdown_table(_only(result, metrics) if metrics else result)
+        return f"{match['mark']}{table}\n{match['end']}"
 
     return _MARKED.sub(render, readme_text)
+
+
+def _only(result: Mapping[str, object], metrics: Sequence[str]) -> dict[str, object]:
+    """The result with these metrics alone."""
+
+    def cut(values: Mapping[str, object]) -> dict[str, object]:
+        return {metric: values[metric] for metric in metrics if metric in values}
+
+    def cut_all(key: str) -> dict[str, object]:
+        systems = cast(Mapping[str, Mapping[str, object]], result.get(key, {}))
+        return {name: cut(values) for name, values in systems.items()}
+
+    published = cast(Sequence[Mapping[str, object]], result.get("published", []))
+    rows = [{**row, "values": cut(cast(Mapping[str, object], row["values"]))} for row in published]
+    return {**result, "systems": cut_all("systems"), "intervals": cut_all("intervals"), "published": rows}
 
 
 def stale_tables(readme_text: str, results_folder: Path) -> list[str]:
@@ -163,50 +185,16 @@ def stale_tables(readme_text: str, results_folder: Path) -> list[str]:
     ]
 
 
-def _systems_table(result: Mapping[str, object]) -> list[str]:
-    systems = cast(Mapping[str, Mapping[str, float | None]], result["systems"])
-    intervals = cast(Mapping[str, Mapping[str, list[float | None]]], result.get("intervals", {}))
-    metrics = list(dict.fromkeys(metric for values in systems.values() for metric in values))
-    lines = [f"| | {' | '.join(metrics)} |", "|---" * (len(metrics) + 1) + "|"]
-    for name, values in systems.items():
-        cells = [_cell(values.get(metric), intervals.get(name, {}).get(metric)) for metric in metrics]
-        lines.append(_row([name, *cells], bold=name == OURS))
-    return lines
-
-
-def _ratios_table(result: Mapping[str, object]) -> list[str]:
-    ratios = cast(Mapping[str, float | None], result["ratios"])
-    return [
-        "| | ratio, above 1 is ours |",
-        "|---|---|",
-        *(f"| {name} | {'–' if value is None else f'{value:.2f}'} |" for name, value in ratios.items()),
-    ]
-
-
-def _row(cells: list[str], *, bold: bool) -> str:
-    return "| " + " | ".join(f"**{cell}**" if bold else cell for cell in cells) + " |"
-
-
-def _cell(value: float | None, interval: list[float | None] | None) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if interval is None or None in interval:
-        return _three_digits(value)
-    return f"{_three_digits(value)} ({'–'.join(_three_digits(bound) for bound in interval if bound is not None)})"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.3f}"
-
-
-def _provenance(result: Mapping[str, object]) -> str:
-    commit = str(result.get("commit", "unknown"))[:12] + (" with changes" if result.get("dirty") else "")
-    parts = [str(result[key]) for key in ("dataset", "protocol") if key in result]
-    if "intervals" in result:
-        parts.append("95 % bootstrap intervals in brackets")
-    return "; ".join([*parts, f"commit {commit}"])
+def render_documents(documents: Sequence[Path], results_folder: Path) -> list[Path]:
+    """Make the marked tables of Markdown files anew, in place; gives the files that changed."""
+    changed = []
+    for document in documents:
+        text = document.read_text()
+        rendered = render_readme_tables(text, results_folder)
+        if rendered != text:
+            document.write_text(rendered)
+            changed.append(document)
+    return changed
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

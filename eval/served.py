@@ -20,7 +20,8 @@ from eval.baselines.bm25 import Bm25
 from eval.baselines.dense import Dense
 from eval.baselines.fusion import Fusion
 from eval.datasets import JudgedSearch, load_judged_search
-from eval.search import OURS, SearchReport, SearchSystem, evaluate_search
+from eval.measured import OURS, Measured
+from eval.search import SearchSystem, evaluate_search
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.importing.run import import_paths
@@ -48,14 +49,16 @@ class Served:
 
 
 @contextmanager
-def served(products: Path, checksum: str, settings: Settings, progress: Progress | None = None) -> Iterator[Shop]:
-    """A shop over the feed at `products`; templates only, since a voice changes no ranking."""
+def served(
+    feeds: Sequence[Path], checksum: str, settings: Settings, progress: Progress | None = None
+) -> Iterator[Shop]:
+    """A shop over `feeds`, imported in that order; templates only, since a voice changes no ranking."""
     home = settings.home / "eval" / checksum[:16]
     chosen = settings.model_copy(update={"home": home, "language_model": "none", "database_url": None})
     store = open_store(chosen)
     try:
         if not store.revision():
-            import_paths([products], store, rejects_file=home / "rejects.jsonl", currency=NO_CURRENCY)
+            import_paths(feeds, store, rejects_file=home / "rejects.jsonl", currency=NO_CURRENCY)
     finally:
         store.close()
     build_index(chosen, progress)
@@ -76,10 +79,10 @@ def products_of(data: Path) -> list[Product]:
     return found
 
 
-def run_search(folder: Path, settings: Settings, progress: Progress | None = None) -> SearchReport:
+def run_search(folder: Path, settings: Settings, progress: Progress | None = None) -> Measured:
     """`tasteline eval search`: the served system beside words alone, meaning alone and their plain fusion."""
     dataset: JudgedSearch = load_judged_search(folder)
-    with served(dataset.products, dataset.checksum, settings, progress) as shop:
+    with served([dataset.products], dataset.checksum, settings, progress) as shop:
         return evaluate_search(dataset, systems_of(shop))
 
 

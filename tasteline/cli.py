@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from app.shop import Shop
+    from eval.recommending import Asked
     from retrieval.importing.run import ImportReport
     from tasteline.ports import Store
     from tasteline.settings import Settings
@@ -429,17 +430,35 @@ Save = Annotated[str | None, typer.Option(help="Keep the result as eval/results/
 
 def _report(report: dict[str, object], save: str | None, as_json: bool) -> None:
     """To standard output, and into the results folder where that was asked for."""
-    from eval.results import commit_of, markdown_table, write_result
+    from eval.results import commit_of, markdown_table
 
-    results = Path(__file__).parents[1] / "eval" / "results"
     if save:
-        sys.stderr.write(f"written: {write_result(report, results, save)}\n")
-    commit = commit_of(results)
+        _saved(report, save)
+    commit = commit_of(Path(__file__).parent)
     report = {**report, "commit": commit.sha if commit else None}
     if as_json:
         _say_json(report)
     else:
         _say(markdown_table(report))
+
+
+def _saved(report: Mapping[str, object], name: str) -> None:
+    from eval.results import write_result
+
+    results = Path(__file__).parents[1] / "eval" / "results"
+    sys.stderr.write(f"written: {write_result(report, results, name)}\n")
+
+
+def _reports(reports: Mapping[str, dict[str, object]], save: str | None, as_json: bool) -> None:
+    """Several results of one task: as JSON one object, the first with the others under their names."""
+    if not as_json:
+        for name, report in reports.items():
+            _report(report, f"{save}-{name}" if save and name else save, as_json)
+        return
+    first, *others = reports
+    for name in reports if save else ():
+        _saved(reports[name], f"{save}-{name}" if name else str(save))
+    _report({**reports[first], **{name: reports[name] for name in others}}, None, as_json)
 
 
 @evaluate.command("search")
@@ -454,6 +473,144 @@ def eval_search(
     with _progress("embedding") as advance:
         report = run_search(data, _settings(), advance)
     _report(report.as_mapping(), save, as_json)
+
+
+NextItemData = Annotated[
+    str,
+    typer.Option(help="A folder: items.csv + interactions.csv, RecBole, Hugging Face, events.csv; or completejourney."),
+]
+Systems = Annotated[str | None, typer.Option(help="Names, with commas between; default: all that the data allows.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", help="leave-one-out, or temporal where times are known.")]
+SplitOption = Annotated[str, typer.Option("--split", help="test, or valid while settings are being chosen.")]
+Seed = Annotated[int, typer.Option(help="Of every draw.")]
+
+
+def _asked(data: str, systems: str | None, protocol: str, split: str, seed: int, audit: bool = False) -> Asked:
+    from eval.recommending import Asked, names
+
+    if protocol not in ("leave-one-out", "temporal"):
+        _fail(f"--protocol {protocol!r} is not known; there are leave-one-out and temporal", 2)
+    if split not in ("test", "valid"):
+        _fail(f"--split {split!r} is not known; there are test and valid", 2)
+    return Asked(data, protocol, split, names(systems), seed, audit)  # type: ignore[arg-type]
+
+
+def _told(name: str) -> None:
+    sys.stderr.write(f"tasteline: {name}\n")
+
+
+@evaluate.command("next-item")
+def eval_next_item(
+    data: NextItemData,
+    systems: Systems = None,
+    protocol: ProtocolOption = "leave-one-out",
+    split: SplitOption = "test",
+    sampled: Annotated[
+        int, typer.Option(min=0, help="Rank against so many drawn items, only to reproduce old papers; 0: all items.")
+    ] = 0,
+    audit: Annotated[bool, typer.Option("--audit", help="First look whether a system knows planted targets.")] = False,
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """What people turn to next: full ranking by every baseline and by this service."""
+    from eval.recommending import run_next_item
+
+    asked = _asked(data, systems, protocol, split, seed, audit)
+    with _progress("embedding") as advance:
+        _report(run_next_item(asked, _settings(), _told, advance, sampled=sampled), save, as_json)
+
+
+@evaluate.command("cold-start")
+def eval_cold_start(
+    data: NextItemData,
+    systems: Systems = None,
+    protocol: ProtocolOption = "leave-one-out",
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """People of whom 0, 1 or 2-4 events or one sentence is known, and items that nobody had bought."""
+    from eval.recommending import run_cold_start
+
+    with _progress("embedding") as advance:
+        reports = run_cold_start(_asked(data, systems, protocol, split, seed), _settings(), _told, advance)
+    _reports(reports, save, as_json)
+
+
+@evaluate.command("rerank")
+def eval_rerank(
+    data: Annotated[str, typer.Option(help="A next-item set, or a folder with products.jsonl and judgements*.csv.")],
+    systems: Systems = None,
+    first: Annotated[
+        str, typer.Option(help="Whose list is put in order, where no candidates are given.")
+    ] = "tasteline",
+    candidates: Annotated[Path | None, typer.Option(help="A TREC run with the candidates.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="An order from outside as NAME=RUN; may be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for every system's run, and what a reranker must know.")
+    ] = None,
+    people: Annotated[int, typer.Option(min=1, help="Drawn; every other one with one or two last events.")] = 2_000,
+    depth: Annotated[int, typer.Option(min=1, max=500, help="How many candidates.")] = 20,
+    protocol: ProtocolOption = "leave-one-out",
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Candidates in, orders out: who puts a given short list in the best order."""
+    from eval.reranking import Rerank, run_rerank
+
+    pairs = [each.partition("=") for each in run or []]
+    if wrong := [name for name, equals, path in pairs if not (name and equals and path)]:
+        _fail(f"--run {wrong[0]!r}: give NAME=FILE", 2)
+    rerank = Rerank(first, candidates, {name: Path(path) for name, _, path in pairs}, out, people, depth)
+    with _progress("embedding") as advance:
+        report = run_rerank(_asked(data, systems, protocol, split, seed), rerank, _settings(), _told, advance)
+    _report(report, save, as_json)
+
+
+@evaluate.command("interests")
+def eval_interests(
+    data: Annotated[str, typer.Option(help="completejourney: a year of real purchases.")] = "completejourney",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """What people will buy in the next 30 days, by category and by product, and how sure one may be."""
+    from eval.interests import run
+
+    _reports(run(data, _settings(), seed, _told), save, as_json)
+
+
+@evaluate.command("compare")
+def eval_compare(
+    before: Annotated[Path, typer.Argument(help="A result file.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: AsJson = False,
+) -> None:
+    """What moved between two results, and whether it is noise."""
+    from eval.compare import compare
+    from eval.results import read_result
+
+    found = compare(*(read_result(path.parent, path.stem) for path in (before, after)))
+    _say_json(found.as_mapping()) if as_json else _say(found.markdown())
+
+
+@evaluate.command("report")
+def eval_report(
+    data: Annotated[Path, typer.Option(help="A folder of data sets: everything that can be measured on them is.")],
+    out: Annotated[Path, typer.Option(help="The page; the results lie beside it.")] = Path("report/index.html"),
+    only: Annotated[str | None, typer.Option(help="Names of results, with commas between; default: all.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure anew what this commit has measured before.")] = False,
+) -> None:
+    """Everything, measured on a folder of data sets and put on one page that opens without a server."""
+    from eval.everything import run_everything
+
+    with _progress("embedding") as advance:
+        written = run_everything(data, out, _settings(), _told, advance, only=only, again=again)
+    _say(f"{written}")
 
 
 class Part(StrEnum):
@@ -566,6 +723,19 @@ def bench_filters(data: BenchData = None, save: Save = None, as_json: AsJson = F
 
     home = _settings().home / "bench" / (data.name if data else "demo")
     _report(_described(filters.run(_bench_products(data), home), data, {}), save, as_json)
+
+
+@bench.command("eval")
+def bench_eval(
+    data: Annotated[Path | None, typer.Option(help="A next-item folder; default: arrays of the same size.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 3,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """The harness's own speed and memory, against RecTools, ranx and pytrec_eval (`make rivals` installs them)."""
+    from eval.bench import evaluation
+
+    _report(_described(evaluation.run(data, repeats=repeats), data, {"repeats": repeats}), save, as_json)
 
 
 @bench.command("chat")

@@ -10,13 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.metrics import (
+    average_precision_at_k,
+    condensed,
     condensed_ndcg_at_k,
+    f1_at_k,
+    hit_rate_at_k,
     judged_at_k,
     judged_labels,
     labels_of,
     mrr_at_k,
     ndcg_at_k,
+    ordered_by_score,
     padded,
+    partial_auc_at_k,
+    precision_at_k,
+    r_precision,
     recall_at_k,
 )
 
@@ -84,6 +92,94 @@ def test_mrr_by_hand() -> None:
     ranked = rows([NAN, 1, 2, 3], [3, 0, 0, 0], [0, 0, NAN, 2], [0, 0, 0, 0])
     assert mrr_at_k(ranked, k=4, relevant_from=2).tolist() == pytest.approx([1 / 3, 1, 1 / 4, 0])
     assert mrr_at_k(ranked, k=3, relevant_from=2).tolist() == pytest.approx([1 / 3, 1, 0, 0])
+
+
+def test_a_full_ideal_holds_k_of_the_best_label() -> None:
+    # one target at rank 2 of 3: DCG = 1/log2(3); ideal of three targets: 1 + 1/log2(3) + 1/2
+    full = 1 + 1 / math.log2(3) + 0.5
+    assert ndcg_at_k(rows([0, 1, 0]), rows([1]), k=3, ideal="full")[0] == pytest.approx(1 / math.log2(3) / full)
+    # label 3 at rank 1 of 2, best label 3: 7 / (7 + 7/log2(3))
+    assert ndcg_at_k(rows([3, 0]), rows([3, 1]), k=2, ideal="full")[0] == pytest.approx(1 / (1 + 1 / math.log2(3)))
+    with pytest.raises(ValueError, match="give k"):
+        ndcg_at_k(rows([1]), rows([1]), k=None, ideal="full")
+
+
+def test_precision_by_hand_over_k_and_over_what_was_shown() -> None:
+    ranked = rows([1, NAN, 2, END, END])  # two relevant of three shown
+    assert precision_at_k(ranked, k=4)[0] == pytest.approx(2 / 4)
+    assert precision_at_k(ranked, k=4, short=True)[0] == pytest.approx(2 / 3)
+    assert precision_at_k(ranked, k=2, short=True)[0] == pytest.approx(1 / 2)
+    assert precision_at_k(ranked, k=None)[0] == pytest.approx(2 / 3)
+    assert precision_at_k(ranked, k=4, relevant_from=2)[0] == pytest.approx(1 / 4)
+
+
+def test_hit_rate_by_hand() -> None:
+    ranked = rows([0, NAN, 1], [2, 0, 0], [0, 0, 0])
+    assert hit_rate_at_k(ranked, k=3).tolist() == [1, 1, 0]
+    assert hit_rate_at_k(ranked, k=2).tolist() == [0, 1, 0]
+    assert hit_rate_at_k(ranked, k=3, relevant_from=2).tolist() == [0, 1, 0]
+
+
+def test_f1_by_hand() -> None:
+    # 2 of the first 4 are relevant, 5 are relevant in all: P = 1/2, R = 2/5
+    ranked, judged = rows([1, NAN, 1, 0, 1]), rows([1, 1, 1, 1, 1, 0])
+    assert f1_at_k(ranked, judged, k=4)[0] == pytest.approx(2 * 0.5 * 0.4 / (0.5 + 0.4))
+    assert f1_at_k(ranked, judged, k=4, beta=2)[0] == pytest.approx(5 * 0.5 * 0.4 / (4 * 0.5 + 0.4))
+
+
+def test_average_precision_by_hand_with_every_divisor() -> None:
+    # relevant at ranks 2 and 3 (and 5, beyond k = 4), 6 relevant in all: precisions 1/2 and 2/3
+    ranked, judged = rows([0, 1, 1, NAN, 1]), rows([1, 1, 1, 1, 1, 1, 0])
+    total = 1 / 2 + 2 / 3
+    assert average_precision_at_k(ranked, judged, k=4)[0] == pytest.approx(total / 6)
+    assert average_precision_at_k(ranked, judged, k=4, divisor="reachable")[0] == pytest.approx(total / 4)
+    assert average_precision_at_k(ranked, judged, k=4, divisor="k")[0] == pytest.approx(total / 4)
+    assert average_precision_at_k(ranked, judged, k=None)[0] == pytest.approx((total + 3 / 5) / 6)
+    few = rows([1, 1, 0])  # two relevant: reachable is 2, k stays 4
+    assert average_precision_at_k(ranked[:, :4], few, k=4, divisor="reachable")[0] == pytest.approx(total / 2)
+    assert average_precision_at_k(ranked[:, :4], few, k=4, divisor="k")[0] == pytest.approx(total / 4)
+    with pytest.raises(ValueError, match="give k"):
+        average_precision_at_k(ranked, judged, k=None, divisor="k")
+
+
+def test_r_precision_by_hand() -> None:
+    # three relevant in all; two of them within the first three ranks
+    assert r_precision(rows([1, 0, 1, 1]), rows([1, 1, 1, 0]))[0] == pytest.approx(2 / 3)
+    assert r_precision(rows([1]), rows([1, 1, 1]))[0] == pytest.approx(1 / 3)
+
+
+def test_partial_auc_by_hand() -> None:
+    # + - + - - +, k = 2: the relevant products beat 2, 1 and 0 of the first two others; 4 are relevant, one is missing
+    ranked, judged = rows([1, 0, 1, NAN, 0, 1]), rows([1, 1, 1, 1])
+    assert partial_auc_at_k(ranked, judged, k=2)[0] == pytest.approx((2 + 1 + 0) / (2 * 4))
+    assert partial_auc_at_k(ranked, judged, k=2, capped=True)[0] == pytest.approx((2 + 1) / (2 * 2))
+    # with k = 1 only the first relevant product counts when capped, though a second one beats the other, too
+    assert partial_auc_at_k(rows([1, 1, 0]), rows([1, 1]), k=1, capped=True)[0] == 1.0
+    # a short list: what it does not reach comes after it
+    assert partial_auc_at_k(rows([0, 1, END]), rows([1]), k=3)[0] == pytest.approx(2 / 3)
+
+
+def test_mrr_of_a_whole_ranking_and_of_queries_without_anything_relevant() -> None:
+    ranked, judged = rows([0] * 11 + [1], [0] * 12), rows([1], [0])
+    assert mrr_at_k(ranked, k=None, judged=judged) == pytest.approx([1 / 12, NAN], nan_ok=True)
+    assert mrr_at_k(ranked, k=10).tolist() == [0, 0]
+
+
+def test_condensing_keeps_the_order_of_what_was_judged() -> None:
+    expected = rows([0, 3, 1, END], [END, END, END, END])
+    np.testing.assert_array_equal(condensed(rows([0, 3, NAN, 1], [NAN, NAN, END, END])), expected)
+    np.testing.assert_array_equal(condensed(rows([NAN, 0, 3, 1]), k=2), rows([0, 3]))
+
+
+def test_ties_are_broken_as_asked() -> None:
+    items, scores = np.array([[4, 9, 2, -1, 7]]), np.array([[1.0, 0.5, 1.0, 9.0, 1.0]])
+    assert ordered_by_score(items, scores).tolist() == [[2, 4, 7, 9, -1]]
+    assert ordered_by_score(items, scores, ties="larger").tolist() == [[7, 4, 2, 9, -1]]
+    assert ordered_by_score(items, scores, ties="given").tolist() == [[4, 2, 7, 9, -1]]
+    with pytest.raises(ValueError, match="NaN"):
+        ordered_by_score(items, scores * NAN)
+    with pytest.raises(ValueError, match="scores"):
+        ordered_by_score(items, scores[:, :2])
 
 
 @pytest.mark.parametrize("metric", METRICS_WITH_JUDGEMENTS)

@@ -16,7 +16,9 @@ from eval.results import (
     markdown_table,
     package_versions,
     read_result,
+    render_documents,
     render_readme_tables,
+    slices_table,
     stale_tables,
     write_result,
 )
@@ -113,6 +115,62 @@ def test_the_table_by_hand() -> None:
     assert lines[5] == "kitchen; by hand; 95 % bootstrap intervals in brackets; commit 0123456789ab with changes"
 
 
+def test_counts_have_no_decimals_and_small_values_four() -> None:
+    systems = {
+        "a": {"wrong": 25.0, "ndcg@10": 0.0583, "mrr": 1.0},
+        "tasteline": {"wrong": 0.0, "ndcg@10": 0.0, "mrr": 0.0},
+    }
+    lines = markdown_table({"systems": systems}).splitlines()
+    assert lines[2:4] == ["| a | 25 | .0583 | 1.000 |", "| **tasteline** | **0** | **.0000** | **.000** |"]
+
+
+def test_a_sampled_ranking_says_so_in_every_row() -> None:
+    lines = markdown_table({**REPORT, "protocol": "sampled-99"}).splitlines()
+    assert [line.split("|")[1] for line in lines[2:4]] == [" bm25, sampled ", " **tasteline, sampled** "]
+
+
+def test_rows_of_papers_stand_above_ours_with_their_source() -> None:
+    rows = [
+        {"name": "TIGER", "values": {"ndcg@10": 0.4}, "source": "Rajput et al., 2023"},
+        {"name": "Old", "values": {"hr@10": 0.7}, "source": "1 | 2", "sampled": True},
+    ]
+    assert markdown_table({**REPORT, "published": rows}).splitlines()[:6] == [
+        "| | ndcg@10 | recall@100 | hr@10 | source |",
+        "|---|---|---|---|---|",
+        "| TIGER (published) | .400 | – | – | Rajput et al., 2023 |",
+        "| Old (published, sampled) | – | – | .700 | 1 \\| 2 |",
+        "| bm25 | .500 (.250–.750) | – | – | this run |",
+        "| **tasteline** | **1.000** | **.250** | **–** | **this run** |",
+    ]
+
+
+def test_a_slice_is_a_table_with_a_column_for_each_system() -> None:
+    cut = {
+        "0": {"cases": 1200, "systems": {"bm25": {"ndcg@10": 0.5}, "tasteline": {"ndcg@10": 0.75}},
+              "intervals": {"bm25": {"ndcg@10": [0.25, 0.75]}}},
+        "1": {"cases": 3, "systems": {}, "intervals": {}},
+    }  # fmt: skip
+    result = {**REPORT, "slices": {"history": cut}}
+    assert slices_table(result, "history").splitlines() == [
+        "| history, ndcg@10 | cases | bm25 | tasteline |",
+        "|---|---|---|---|",
+        "| 0 | 1,200 | .500 (.250–.750) | .750 |",
+        "| 1 | 3 | – | – |",
+    ]
+    with pytest.raises(NotFound, match="history"):
+        slices_table(result, "category")
+
+
+def test_documents_are_rendered_in_place_and_only_where_stale(tmp_path: Path) -> None:
+    (tmp_path / "search.json").write_text(json.dumps({**REPORT, "commit": "abc"}))
+    stale, plain = tmp_path / "stale.md", tmp_path / "plain.md"
+    stale.write_text(README)
+    plain.write_text("no table\n")
+    assert render_documents([stale, plain], tmp_path) == [stale]
+    assert stale_tables(stale.read_text(), tmp_path) == []
+    assert render_documents([stale, plain], tmp_path) == []
+
+
 def test_ratios_have_a_table_too_and_other_shapes_are_refused() -> None:
     assert "| search_p50 | 1.25 |" in markdown_table({"ratios": {"search_p50": 1.25}})
     with pytest.raises(InvalidInput, match="systems"):
@@ -143,3 +201,18 @@ def test_a_table_without_its_result_is_named(tmp_path: Path) -> None:
 def test_the_machine_and_versions_are_read() -> None:
     assert set(machine()) == {"cpu", "cores", "memory_mib", "system"}
     assert "tantivy" in package_versions()
+
+
+def test_a_mark_may_ask_for_some_metrics_or_for_a_slice(tmp_path: Path) -> None:
+    part = {"cases": 7, "systems": {"bm25": {"ndcg@10": 0.125}}, "intervals": {}}
+    (tmp_path / "search.json").write_text(
+        json.dumps({**REPORT, "commit": "abc", "slices": {"length": {"1 word": part}}})
+    )
+    some = render_readme_tables("<!-- result:search of recall@100 -->\n<!-- /result -->", tmp_path)
+    assert "| | recall@100 |" in some
+    assert "ndcg" not in some.partition("commit")[0].partition("by hand")[0]
+    sliced = render_readme_tables("<!-- result:search of ndcg@10 by length -->\n<!-- /result -->", tmp_path)
+    assert "| 1 word | 7 | .125 |" in sliced
+    assert stale_tables(sliced, tmp_path) == []
+    with pytest.raises(NotFound, match="weather"):
+        render_readme_tables("<!-- result:search by weather -->\n<!-- /result -->", tmp_path)

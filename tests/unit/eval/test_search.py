@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_metrics_by_hand() -> None:
     system = Scripted("bm25", {"mug": ["u", "b", "a"], "pan": []})
     report = evaluate_search(judged(), [system], resamples=50)
     ideal = 7 + 3 / math.log2(3)
-    assert report.queries == ("mug", "pan"), "a query without a relevant product does not count"
+    assert report.cases == ("mug", "pan"), "a query without a relevant product does not count"
     values = report.systems["bm25"].values
     assert values["ndcg@10"].tolist() == pytest.approx([(3 / math.log2(3) + 7 / 2) / ideal, 0.0])
     assert values["condensed_ndcg@10"].tolist() == pytest.approx([(3 + 7 / math.log2(3)) / ideal, 0.0])
@@ -91,7 +92,7 @@ def test_the_json_has_the_shape_of_the_contract_and_no_nan() -> None:
     assert mapping["task"] == "search"
     assert mapping["seed"] == 4
     assert mapping["systems"]["tasteline"]["ndcg@10"] == 1.0  # type: ignore[index]
-    assert mapping["per_query"]["systems"]["bm25"]["recall@100"] == [0.5, None]  # type: ignore[index]
+    assert mapping["per_case"]["values"]["bm25"]["recall@100"] == [0.5, None]  # type: ignore[index]
     assert set(mapping["latency_ms"]["bm25"]) == {"p50", "p95"}  # type: ignore[index]
 
 
@@ -101,17 +102,21 @@ def test_ours_is_compared_with_each_baseline_and_corrected() -> None:
     worse = Scripted("bm25", {query: ["u", "a"] for query in qrels})
     equal = Scripted("dense", {query: ["a"] for query in qrels})
     report = evaluate_search(judged(qrels), [worse, equal, ours], resamples=2000)
-    by_pair = {(each.baseline, each.metric): each for each in report.comparisons}
+    rows = cast(list[dict[str, float]], report.as_mapping()["comparisons"])
+    by_pair = {(row["baseline"], row["metric"]): row for row in rows}
     assert len(by_pair) == 6
     clear = by_pair["bm25", "ndcg@10"]
-    assert clear.difference == pytest.approx(1 - 1 / math.log2(3))
-    assert clear.p < 0.01
-    assert clear.p_corrected == pytest.approx(6 * clear.p)
-    assert by_pair["dense", "ndcg@10"].p == 1.0
+    assert clear["difference"] == pytest.approx(1 - 1 / math.log2(3))
+    assert clear["p"] < 0.01
+    assert clear["p_corrected"] == pytest.approx(6 * clear["p"], abs=1e-5)
+    assert by_pair["dense", "ndcg@10"]["p"] == 1.0
 
 
-def test_without_ours_nothing_is_compared() -> None:
-    assert evaluate_search(judged(), [Scripted("bm25", {})], resamples=10).comparisons == ()
+def test_alone_nothing_is_compared_and_without_ours_the_best_is_the_measure() -> None:
+    alone = evaluate_search(judged(), [Scripted("bm25", {})], resamples=10).as_mapping()
+    assert alone["comparisons"] == []
+    two = [Scripted("bm25", {}), Scripted("dense", {"mug": ["a"]})]
+    assert evaluate_search(judged(), two, resamples=10).against == "dense"
 
 
 def test_each_query_is_asked_alone_after_one_warming_call() -> None:
@@ -123,8 +128,8 @@ def test_each_query_is_asked_alone_after_one_warming_call() -> None:
 
 def test_the_same_seed_gives_the_same_report() -> None:
     system = Scripted("bm25", {"mug": ["b", "a"], "pan": ["c"]})
-    first, second = (evaluate_search(judged(), [system], resamples=100, seed=2) for _ in range(2))
-    assert first.systems["bm25"].intervals == second.systems["bm25"].intervals
+    first, second = (evaluate_search(judged(), [system], resamples=100, seed=2).as_mapping() for _ in range(2))
+    assert first["intervals"] == second["intervals"]
 
 
 def test_a_product_ranked_twice_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""From result files to what people read: Markdown tables, plots, one HTML page."""
