@@ -28,7 +28,17 @@ from scipy.optimize import isotonic_regression
 
 from eval.data.interactions import PURCHASE, Codes, Dataset, Flags, Order, ranges
 from eval.measured import Measured, SystemResult, Values, binned
-from eval.metrics import auc, brier_score, f1_at_k, labels_of, log_loss, ndcg_at_k, recall_at_k, top_k
+from eval.metrics import (
+    auc,
+    brier_score,
+    calibration_error,
+    f1_at_k,
+    labels_of,
+    log_loss,
+    ndcg_at_k,
+    recall_at_k,
+    top_k,
+)
 from eval.protocols.temporal import before_end
 from tasteline.errors import InvalidInput
 
@@ -276,14 +286,19 @@ def protocol(level: Level, valid: Window, test: Window, *, newcomers: bool = Fal
     return (
         f"{fitted}; households with a purchase {who}; every {level} that the data set sells is a candidate; "
         f"recall@{K} = hits / min({K}, number bought); auc, log-loss and Brier are means over households of all their "
-        f"{level} forecasts, f1 reads as yes what passes one threshold for all"
+        f"{level} forecasts, f1 reads as yes what passes one threshold for all; calibration_error@{K} is that of the "
+        f"first {K}"
     )
 
 
 def mean_recall(system: ForecastSystem, questions: Asked, things: int) -> float:
     """Mean over people of hits in the first K / min(K, number bought)."""
     batches = _batches(system, questions, things)
-    return float(np.concatenate([_ranking_metrics(*batch)[f"recall@{K}"] for batch in batches]).mean())
+    return float(np.concatenate([_recall(batch, top_k(scores, K)[0]) for batch, scores in batches]).mean())
+
+
+def _recall(batch: Asked, ranked: Codes) -> Values:
+    return recall_at_k(*_labels(batch, ranked), K, capped=True)
 
 
 # --- choosing on valid ---------------------------------------------------------------------------------------------
@@ -380,27 +395,44 @@ def _calibrated(happened: Order, total: Order) -> Values:
 def _measure(
     system: ForecastSystem, reading: _Reading, test: Asked, things: int, *, absent: bool
 ) -> tuple[dict[str, Values], dict[str, float]]:
+    """(metric → value of each person, metric → value of all forecasts together)"""
     happened, total = _no_counts(), _no_counts()
     values: dict[str, list[Values]] = {}
-    keys_count = len(reading.probability)
-    losses = {
-        name: [metric(np.full(keys_count, outcome), reading.probability) for outcome in (0, 1)]
-        for name, metric in (("log_loss", log_loss), ("brier", brier_score))
-    }
+    shown: list[tuple[Flags, Values]] = []
+    losses = {name: _by_outcome(metric, reading) for name, metric in (("log_loss", log_loss), ("brier", brier_score))}
     for batch, scores in _batches(system, test, things):
         keys = keys_of(scores)
         _count(keys, batch, happened, total)
-        measured = {} if absent else _ranking_metrics(batch, scores)
+        measured = {name: _mean_loss(keys, batch, *tables) for name, tables in losses.items()}
         if not absent:
+            ranked = top_k(scores, K)[0]
+            labels, judged = _labels(batch, ranked)
+            measured |= _ranking_metrics(labels, judged)
             measured |= {"f1": _f1(keys, batch, reading.threshold), "auc": _row_auc(scores, batch)}
-        measured |= {name: _mean_loss(keys, batch, *tables) for name, tables in losses.items()}
+            shown.append(_shown(labels, reading.probability[np.take_along_axis(keys, ranked, axis=1)]))
         for name, each in measured.items():
             values.setdefault(name, []).append(each)
     whole = {
         "auc" if absent else "auc_pooled": _auc_of_counts(happened, total),
         "calibration_error": _calibration_error(reading.probability, happened, total),
     }
+    if shown:
+        outcomes, forecasts = (np.concatenate(each) for each in zip(*shown, strict=True))
+        whole[f"calibration_error@{K}"] = calibration_error(outcomes, forecasts)
     return {name: np.concatenate(each) for name, each in values.items()}, whole
+
+
+def _by_outcome(metric: Callable[[NDArray[np.integer], Values], Values], reading: _Reading) -> tuple[Values, Values]:
+    """The loss of each key where nothing was bought, and where it was."""
+    keys = len(reading.probability)
+    if_not, if_so = (metric(np.full(keys, outcome), reading.probability) for outcome in (0, 1))
+    return if_not, if_so
+
+
+def _shown(labels: Values, probabilities: Values) -> tuple[Flags, Values]:
+    """Outcome and forecast of everything within the first K."""
+    there = labels != -np.inf
+    return labels[there] == 1, probabilities[there]
 
 
 def _batches(system: ForecastSystem, questions: Asked, things: int) -> Iterator[tuple[Asked, Scores]]:
@@ -415,11 +447,14 @@ def _batches(system: ForecastSystem, questions: Asked, things: int) -> Iterator[
         yield batch, scores
 
 
-def _ranking_metrics(batch: Asked, scores: Scores) -> dict[str, Values]:
-    ranked, _ = top_k(scores, K)
+def _labels(batch: Asked, ranked: Codes) -> tuple[Values, Values]:
+    """(labels of the ranked, of all that was bought): 1 is bought, see `eval.metrics.labels`."""
     bought = batch.padded()
     judged = np.where(bought >= 0, 1.0, -np.inf)
-    labels = labels_of(ranked, bought, judged)
+    return labels_of(ranked, bought, judged), judged
+
+
+def _ranking_metrics(labels: Values, judged: Values) -> dict[str, Values]:
     return {
         f"recall@{K}": recall_at_k(labels, judged, K, capped=True),
         f"ndcg@{K}": ndcg_at_k(labels, judged, K),
@@ -479,7 +514,7 @@ def keys_of(scores: Scores) -> Keys:
     """A whole number from 0 to 2**KEY_BITS - 1 for each score, in the same order: the upper bits of the float.
 
     >>> keys_of(np.array([-1.0, 0.0, -0.0, 1.0], dtype=np.float32)).tolist()
-    [263679, 524288, 524288, 784384]
+    [264191, 524288, 524288, 784384]
     """
     bits = (scores + np.float32(0)).view(np.uint32)  # -0 becomes +0: they are equal
     if bits.size and bits.max() >> 31:  # numbers below 0 are stored by size and sign: largest last
@@ -494,7 +529,7 @@ def _scores_of_keys() -> Values:
     """The middle of the scores that share a key; those of no number are 0."""
     bits = (np.arange(1 << KEY_BITS, dtype=np.uint32) << (32 - KEY_BITS)) | np.uint32(1 << (31 - KEY_BITS))
     floats = np.where(bits >= _SIGN, bits ^ _SIGN, ~bits).view(np.float32)
-    return np.nan_to_num(floats.astype(np.float64), nan=0.0)
+    return np.nan_to_num(floats).astype(np.float64)
 
 
 def _no_counts() -> Order:

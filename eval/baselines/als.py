@@ -17,10 +17,11 @@ from eval.systems import ItemScores, Learning
 
 GRID: Grid = {
     "factors": (256, 128),
-    "alpha": (20.0, 10.0, 40.0),
+    "alpha": (20.0, 5.0, 50.0),
     "regularisation": (1.0, 30.0),
     "iterations": (15,),
 }
+"""The first of each is where the gain ends: 64 factors are worse by a quarter, and 30 iterations move the third digit."""
 VERSION = 1
 
 

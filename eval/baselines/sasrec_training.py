@@ -31,7 +31,7 @@ class SasRecSettings:
     heads: int = 1
     length: int = 50
     """How many of the last events are looked at, the start among them; longer histories are learned from in pieces."""
-    dropout: float = 0.2
+    dropout: float = 0.4
     negatives: int = 2048
     """Drawn from all items for each batch, and shared by all its places."""
     log_q: bool = False

@@ -173,9 +173,8 @@ def _events(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
         empty = rows[name].is_null() | ((rows[name] == "") if rows[name].dtype == pl.String else False)
         if name not in ("text", "category") and empty.any():
             raise InvalidInput(f"{folder}, row {int(empty.arg_true()[0])}: {name} is empty")
-    finer = next((name for name in ("row", "position") if name in rows.columns), None)
-    if finer is not None:
-        rows = rows.sort(finer, maintain_order=True)
+    if "row" in rows.columns or {"timestamp", "position"} <= set(rows.columns):
+        rows = rows.sort("row" if "row" in rows.columns else "position", maintain_order=True)
     columns = [rows["user_id"], rows["item_id"], _order(rows, folder).alias("order")]
     columns += [_codes(rows[name], known, folder) for name, known in _CLOSED if name in rows.columns]
     return pl.DataFrame(columns)

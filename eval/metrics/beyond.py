@@ -151,18 +151,16 @@ def vector_diversity(rankings: Items, vectors: NDArray[np.floating]) -> Values:
     >>> vector_diversity(np.array([[0, 1], [1, 2]]), np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 1.0]]))
     array([1., 0.])
     """
+    lengths = np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=np.float64))
+    weights = np.where(rankings == EMPTY, 0.0, _divide(np.ones(len(lengths)), lengths, otherwise=0.0)[rankings])
     cosines = np.empty(len(rankings))
     row_bytes = max(1, rankings.shape[1] * vectors.shape[1]) * np.dtype(np.float64).itemsize
     step = max(1, CHUNK_BYTES // row_bytes)
     for start in range(0, len(rankings), step):
-        part = rankings[start : start + step]
-        chosen = vectors[part].astype(np.float64)
-        lengths = np.linalg.norm(chosen, axis=2, keepdims=True)
-        np.divide(chosen, lengths, out=chosen, where=lengths > 0)
-        chosen[part == EMPTY] = 0.0
-        total = chosen.sum(axis=1)
-        own = ((lengths[:, :, 0] > 0) & (part != EMPTY)).sum(axis=1)
-        cosines[start : start + step] = (total * total).sum(axis=1) - own
+        rows = slice(start, start + step)
+        chosen = vectors[rankings[rows]].astype(np.float64, copy=False)
+        total = (weights[rows, None, :] @ chosen)[:, 0]
+        cosines[rows] = (total * total).sum(axis=1) - (weights[rows] > 0).sum(axis=1)
     return 1 - _over_pairs(cosines, (rankings != EMPTY).sum(axis=1))
 
 
@@ -186,7 +184,7 @@ def _over_pairs(doubled: NDArray[np.number], lengths: NDArray[np.int64]) -> Valu
     return _divide(doubled, lengths * (lengths - 1))
 
 
-def _divide(numerator: NDArray[np.number], denominator: NDArray[np.number]) -> Values:
-    result = np.full(len(numerator), np.nan)
+def _divide(numerator: NDArray[np.number], denominator: NDArray[np.number], otherwise: float = float("nan")) -> Values:
+    result = np.full(len(numerator), otherwise)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result

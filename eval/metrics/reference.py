@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,14 +78,15 @@ def self_check(
 
 
 def _sample(ranked: NDArray[np.integer], items: NDArray[np.integer], sample: int, seed: int) -> list[int]:
-    drawn = [int(case) for case in np.random.default_rng(seed).permutation(len(ranked))[: 20 * sample]]
-    hits = [case for case in drawn if set(_ranking(ranked[case])) & set(_ranking(items[case]))][: sample // 2]
+    drawn = np.random.default_rng(seed).permutation(len(ranked))[: 20 * sample].tolist()
+    with_hits = (case for case in drawn if set(_ranking(ranked[case])) & set(_ranking(items[case])))
+    hits = list(islice(with_hits, sample // 2))
     chosen = set(hits)
     return hits + [case for case in drawn if case not in chosen][: sample - len(hits)]
 
 
 def _ranking(row: NDArray[np.integer]) -> list[int]:
-    return [int(item) for item in row if item != EMPTY]
+    return [item for item in row.tolist() if item != EMPTY]
 
 
 def _judgements(items: NDArray[np.integer], labels: Values) -> dict[int, float]:

@@ -6,7 +6,8 @@ valid and histories alone finds them by luck only, and that luck is known exactl
 memory or in the files, finds more.
 
 Finds what is learned from the planted rows. It does not find a system that opens a data file which it was not given
-(the original, by a path of its own), nor one whose settings were chosen on test: that leaves too small a trace.
+(the original, by a path of its own), nor one that took so little from the test part that nothing can be seen of it:
+settings chosen on test, popularity counted over all rows.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from tasteline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-RUNNABLE = ("README.md", "docs/api.md", "docs/feeds.md")
+RUNNABLE = ("README.md", "docs/api.md", "docs/feeds.md", "docs/evaluation.md")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TOUR = ("tasteline/types.py", "tasteline/ports.py", "app/agent/pipeline.py", "app/bootstrap.py")
 PUBLISHED = "http://127.0.0.1:8080"
@@ -44,7 +44,7 @@ _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<target>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _SOURCE = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|md|toml|jinja|html|js|css)\b")
-_MARKED = re.compile(r"<!-- result:([\w.-]+) -->\n(.*?)\n<!-- /result -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- result:(([\w.-]+)[^>\n]*) -->\n(.*?)\n<!-- /result -->", re.DOTALL)
 _SETTING = re.compile(r"^\| `TASTELINE_(\w+)` \| (?:`([^`]*)`)? ?\|", re.MULTILINE)
 _COMMAND = re.compile(r"(?<![\w./-])tasteline (?!tasteline )([a-z][a-z-]*(?: [a-z-]+)*)")
 
@@ -226,14 +226,17 @@ def is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def test_numbers_are_the_measured_ones() -> None:
-    """Where a result file exists its table must stand in the README; where none does, nothing may be claimed."""
-    text, results = README.read_text(), ROOT / RESULTS_FOLDER
-    marked = dict(_MARKED.findall(text))
-    assert marked
-    for name, table in marked.items():
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if "<!-- result:" in path.read_text()], ids=str)
+def test_numbers_are_the_measured_ones(document: Path) -> None:
+    """Where a result file exists its table must stand in the document; where none does, nothing may be claimed."""
+    results = ROOT / RESULTS_FOLDER
+    for mark, name, table in _MARKED.findall(document.read_text()):
         if not (results / f"{name}.json").is_file():
             assert table == NOT_MEASURED, f"{name} has no file in {RESULTS_FOLDER}"
         else:
-            block = f"<!-- result:{name} -->\n{table}\n<!-- /result -->"
-            assert not stale_tables(block, results), f"{name} has a newer result: render the README's tables again"
+            block = f"<!-- result:{mark} -->\n{table}\n<!-- /result -->"
+            assert not stale_tables(block, results), f"{name} has a newer result: render the tables of {document.name}"
+
+
+def test_the_readme_has_measured_numbers() -> None:
+    assert _MARKED.search(README.read_text())

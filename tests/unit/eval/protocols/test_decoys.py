@@ -134,7 +134,7 @@ def test_the_written_decoy_differs_in_the_planted_rows_only(tmp_path: Path) -> N
 
 def test_planted_items_were_never_touched_and_all_are_equally_likely() -> None:
     split = leave_one_out(DATASET)
-    decoy = plant(DATASET, split, people=200, seed=2)
+    decoy = plant(replace(DATASET, folder=Path("with the real test rows")), split, people=200, seed=2)
     changed = np.flatnonzero(decoy.dataset.interactions.items != DATASET.interactions.items)
 
     assert np.array_equal(changed, np.sort(decoy.rows))
@@ -170,6 +170,19 @@ def test_chance_is_exact() -> None:
     hits = [audit(lambda dataset: Unknown(), larger, leave_one_out, seed=seed).hits for seed in range(20)]
     assert np.mean(hits) == pytest.approx(found.expected, rel=0.25)  # 3 standard errors
     assert found.p == pytest.approx(poisson.sf(found.hits - 1, found.expected), abs=0.02)
+
+
+def test_what_was_really_bought_is_never_planted_and_counts_as_no_chance() -> None:
+    class Real(Popular):
+        """Knows what the people bought in truth, which the decoy does not hold."""
+
+        def rank(self, histories: Histories, k: int) -> Codes:
+            lists = np.full((len(histories), k), -1, dtype=np.int32)
+            lists[:, 0] = DATASET.interactions.items[histories.rows[histories.starts[1:] - 1] + 1]
+            return lists
+
+    found = audit(lambda dataset: Real(), DATASET, leave_one_out)
+    assert (found.hits, found.expected, found.p) == (0, 0.0, 1.0)
 
 
 def test_a_protocol_that_chooses_cases_by_target_is_refused() -> None:

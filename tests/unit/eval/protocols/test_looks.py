@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import json
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,19 @@ def test_a_line_that_broke_off_spoils_nothing(tmp_path: Path, broken: bytes) -> 
     assert json.loads((tmp_path / LEDGER).read_bytes().splitlines()[-1])["commit"] == "1234567"
 
 
-def test_two_that_open_at_once_are_two(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        counts = list(processes.map(record, [tmp_path] * 20, [LOOK] * 20))
-    assert sorted(counts) == list(range(20))
+def test_an_opening_waits_for_one_that_is_being_written(tmp_path: Path) -> None:
+    record(tmp_path, LOOK)
+    with ThreadPoolExecutor(1) as other:
+        with (tmp_path / LEDGER).open("ab") as ledger:
+            fcntl.flock(ledger, fcntl.LOCK_EX)
+            waiting = other.submit(record, tmp_path, LOOK)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            ledger.write((json.dumps(asdict(LOOK)) + "\n").encode())
+        assert waiting.result(timeout=30) == 2  # it counts the one that it waited for
+
+
+def test_of_many_at_once_each_has_its_own_number(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as others:
+        counts = list(others.map(record, [tmp_path] * 40, [LOOK] * 40))
+    assert sorted(counts) == list(range(40))
