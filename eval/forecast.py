@@ -264,8 +264,8 @@ def measure(
         protocol=protocol(level, valid_window, test_window, newcomers=newcomers),
         cases=tuple(dataset.user_ids[user] for user in test.users),
         systems=results,
-        slices=[binned("baskets", baskets, BASKETS)],
-        headline=("log_loss", "brier") if absent else (f"recall@{K}", f"ndcg@{K}", "f1", "auc", "log_loss"),
+        slices=[] if absent else [binned("baskets", baskets, BASKETS)],  # the AUC of a slice is no mean over cases
+        headline=("auc", "log_loss") if absent else (f"recall@{K}", f"ndcg@{K}", "f1", "auc", "log_loss"),
         settings={"level": level, "days": days, "k": K, "things": len(bought.names), "train_rows": len(known.users)},
         seed=seed,
         seconds=time.perf_counter() - started,
@@ -403,23 +403,58 @@ def _measure(
     for batch, scores in _batches(system, test, things):
         keys = keys_of(scores)
         _count(keys, batch, happened, total)
-        measured = {name: _mean_loss(keys, batch, *tables) for name, tables in losses.items()}
-        if not absent:
+        measured: dict[str, Values] = {}
+        if absent:
+            shown.append((np.diff(batch.starts) > 0, scores[:, 0].astype(np.float64)))
+        else:
             ranked = top_k(scores, K)[0]
             labels, judged = _labels(batch, ranked)
             measured |= _ranking_metrics(labels, judged)
             measured |= {"f1": _f1(keys, batch, reading.threshold), "auc": _row_auc(scores, batch)}
             shown.append(_shown(labels, reading.probability[np.take_along_axis(keys, ranked, axis=1)]))
+        measured |= {name: _mean_loss(keys, batch, *tables) for name, tables in losses.items()}
         for name, each in measured.items():
             values.setdefault(name, []).append(each)
-    whole = {
-        "auc" if absent else "auc_pooled": _auc_of_counts(happened, total),
-        "calibration_error": _calibration_error(reading.probability, happened, total),
+    whole = {"calibration_error": _calibration_error(reading.probability, happened, total)}
+    outcomes, forecasts = (np.concatenate(each) for each in zip(*shown, strict=True))
+    by_person = {name: np.concatenate(each) for name, each in values.items()}
+    if absent:
+        return {"auc": auc_by_case(outcomes, forecasts), **by_person}, whole
+    whole |= {
+        f"calibration_error@{K}": calibration_error(outcomes, forecasts),
+        "auc_pooled": _auc_of_counts(happened, total),
     }
-    if shown:
-        outcomes, forecasts = (np.concatenate(each) for each in zip(*shown, strict=True))
-        whole[f"calibration_error@{K}"] = calibration_error(outcomes, forecasts)
-    return {name: np.concatenate(each) for name, each in values.items()}, whole
+    return by_person, whole
+
+
+def auc_by_case(outcomes: Flags, forecasts: Values) -> Values:
+    """One value for each case, whose mean is the AUC and whose scatter is that of the AUC.
+
+        AUC + (n / P) (share of the negatives below - AUC)     for one of the P that happened
+        AUC + (n / N) (share of the positives above - AUC)     for one of the N that did not
+
+    Equal forecasts count one half. The variance of the mean is that of DeLong, DeLong and Clarke-Pearson (1988), so
+    that two systems can be bootstrapped and paired like any mean over cases; the mean over some of the cases is not
+    their AUC. (cases,) → (cases,); NaN where P or N is 0.
+
+    >>> auc_by_case(np.array([True, False, True, False]), np.array([0.9, 0.2, 0.6, 0.6])).tolist()
+    [1.125, 1.125, 0.625, 0.625]
+    """
+    positives, negatives = np.sort(forecasts[outcomes]), np.sort(forecasts[~outcomes])
+    if not len(positives) or not len(negatives):
+        return np.full(len(outcomes), np.nan)
+    others = np.where(outcomes, len(negatives), len(positives))
+    below = (_mean_place(negatives, forecasts) / len(negatives))[outcomes]
+    result = np.empty(len(outcomes))
+    result[outcomes], result[~outcomes] = below, 1 - (_mean_place(positives, forecasts) / len(positives))[~outcomes]
+    area = below.mean()
+    return np.asarray(area + len(outcomes) / (len(outcomes) - others) * (result - area), dtype=np.float64)
+
+
+def _mean_place(ordered: Values, values: Values) -> Values:
+    """How many of `ordered` are smaller, and half of those that are equal."""
+    left, right = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return (left + right) / 2
 
 
 def _by_outcome(metric: Callable[[NDArray[np.integer], Values], Values], reading: _Reading) -> tuple[Values, Values]:

@@ -21,7 +21,7 @@ GRID: Grid = {
     "regularisation": (1.0, 30.0),
     "iterations": (15,),
 }
-"""The first of each is where the gain ends: 64 factors are worse by a quarter, and 30 iterations move the third digit."""
+"""64 factors are worse by a quarter; 30 iterations move the third digit."""
 VERSION = 1
 
 

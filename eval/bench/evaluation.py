@@ -53,14 +53,19 @@ CONTESTS: Mapping[str, Mapping[str, Contender]] = {
         "eval_ranx_scores": ("with_ranx", "scores"),
         "eval_ranx_arrays_scores": ("with_ranx", "scores_arrays"),
     },
+    "ranks": {
+        "eval_rectools_ranks": ("with_rectools", "scores"),
+        "eval_ranx_ranks": ("with_ranx", "scores"),
+    },
     "judgements": {
         "eval_pytrec": ("with_pytrec_eval", "judgements"),
         "eval_pytrec_prebuilt": ("with_pytrec_eval", "judgements_prebuilt"),
     },
 }
 """Our task → the name of a ratio → who does the same work. `eval_ranx` is its fastest way from ids to values,
-`…_objects` the one that it documents, `…_arrays` what its signature allows besides: numbers only, no ids."""
-OURS_ALONE = ("rankings_checked", "best", "best_torch", "ranks")
+`…_objects` the one that it documents, `…_arrays` what its signature allows besides: numbers only, no ids. From the
+same scores `…_scores` takes the best of each row on both sides, `…_ranks` on theirs only: one target needs no list."""
+OURS_ALONE = ("rankings_checked", "best", "best_torch")
 """What else is timed on our side, for the raw numbers."""
 
 
@@ -104,7 +109,7 @@ def run(
         contests = {task: _contest(bench, task, rivals, repeats) for task, rivals in CONTESTS.items()}
         alone = {task: [bench.turn(("ours", task)) for _ in range(repeats)] for task in OURS_ALONE}
         growth = {people: [bench.turn(("ours", f"growth-{people}")) for _ in range(repeats)] for people in size.growth}
-    ratios = {name: ratio for contest in contests.values() for name, ratio in _ratios(contest).items()}
+    ratios = {name: ratio for task, contest in contests.items() for name, ratio in _ratios(task, contest).items()}
     ratios["eval_growth_per_person"] = _per_person(growth, min(growth)) / _per_person(growth, max(growth))
     raw = {
         "machine": platform.machine(),
@@ -243,12 +248,12 @@ def _agree(name: str, ours: Mapping[str, float], theirs: Mapping[str, float]) ->
         raise RuntimeError(f"{name} measures something else: ours {dict(ours)}, theirs {dict(theirs)}")
 
 
-def _ratios(contest: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
-    """Of seconds for every rival; of peak memory, too, where nobody holds the score matrix."""
+def _ratios(task: str, contest: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
+    """Of seconds for every rival; of peak memory, too, where no score matrix outweighs the rest."""
     ours, rivals = contest["ours"], {name: turns for name, turns in contest.items() if name != "ours"}
     ratios = {name: _ratio("seconds", ours, turns) for name, turns in rivals.items()}
     memory = {f"{name}_memory": _ratio("peak_mib", ours, turns) for name, turns in rivals.items()}
-    return ratios if any("scores" in name for name in rivals) else {**ratios, **memory}
+    return ratios if task in {"scores", "ranks"} else {**ratios, **memory}
 
 
 def _ratio(what: str, ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:

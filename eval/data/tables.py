@@ -180,7 +180,7 @@ NO_USERS = pl.Series("user_id", [], dtype=pl.String)
 def dataset_of(
     frames: Frames, *, name: str, checksum: str, timed: bool, folder: Path | None, source: Path | str = ""
 ) -> Dataset:
-    """Number people and items in the order of `frames`, sort by person, then `order` (floored to whole seconds).
+    """Number people and items in the order of `frames`, sort by person, then `order`, of which whole seconds are kept.
 
     Events of one person with equal `order` keep the order of the table. Raises InvalidInput for a set without events.
     """
@@ -201,7 +201,7 @@ def dataset_of(
         catalogue=Catalogue(tuple(ids), (*frames.items["text"], *wordless), (*frames.items["category"], *wordless)),
         user_ids=tuple(users),
         interactions=Interactions.of(
-            coded["user"].to_numpy(), coded["item"].to_numpy(), _floored(coded["order"]), types
+            coded["user"].to_numpy(), coded["item"].to_numpy(), coded["order"].cast(pl.Int64), types
         ),
         timed=timed,
         split=coded["split"].cast(pl.Int8).to_numpy() if "split" in coded.columns else None,
@@ -235,7 +235,3 @@ def names_of(codes: pl.Series, names: Sequence[str]) -> pl.Series:
 
 
 TYPE_NAMES = tuple(each.value for each in TYPES)
-
-
-def _floored(order: pl.Series) -> NDArray[np.int64]:
-    return (order.floor() if order.dtype.is_float() else order).cast(pl.Int64).to_numpy()

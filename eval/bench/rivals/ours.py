@@ -70,13 +70,16 @@ def best_only_with_torch(folder: Path) -> Work:
     return work
 
 
-def ranks_only(folder: Path) -> Work:
-    """Ranks among all items, from which every metric of one target follows without a list of the best."""
+def from_ranks(folder: Path) -> Work:
+    """From scores without a list of the best: the rank of the one target says where it would stand in that list."""
     scores, targets = turn.scores(folder)
 
     def work(rows: slice) -> Mapping[str, float]:
         ranks = ranks_of(scores[rows], targets[rows, 0])
-        return {f"recall@{K}": float((ranks <= K).mean()), f"mrr@{DEPTH}": float(((ranks <= DEPTH) / ranks).mean())}
+        people = np.flatnonzero(ranks <= DEPTH)
+        ranked = np.full((len(ranks), DEPTH), np.nan)
+        ranked[people, ranks[people].astype(np.int64) - 1] = 1.0
+        return _means(_recommended(ranked, np.ones((len(ranks), 1))))
 
     return work
 
@@ -148,7 +151,7 @@ if __name__ == "__main__":
             scores=from_scores,
             best=best_only,
             best_torch=best_only_with_torch,
-            ranks=ranks_only,
+            ranks=from_ranks,
             judgements=from_judgements,
         )
     )

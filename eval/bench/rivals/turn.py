@@ -62,8 +62,8 @@ def rankings(folder: Path) -> tuple[Array, Array]:
 
 
 def scores(folder: Path) -> tuple[Array, Array]:
-    """A score for every item, (n, items), memory-mapped; targets (n, 1)."""
-    return np.load(folder / "scores.npy", mmap_mode="r"), np.load(folder / "targets.npy")
+    """A score for every item, (n, items), in memory as a model has just made them; targets (n, 1)."""
+    return np.load(folder / "scores.npy"), np.load(folder / "targets.npy")
 
 
 def judgements(folder: Path) -> tuple[Array, Array, Array, Array]:

@@ -22,6 +22,7 @@ from eval.forecast import (
     Scores,
     Window,
     asked,
+    auc_by_case,
     keys_of,
     mean_recall,
     measure,
@@ -140,6 +141,7 @@ def test_all_baselines_give_a_whole_report(year: Dataset, level: Level) -> None:
     systems = report["systems"]
     assert list(systems) == [each.name for each in candidates]  # type: ignore[call-overload]
     assert all(None not in metrics.values() for metrics in systems.values())  # type: ignore[attr-defined]
+    assert report["comparisons"][0]["against"] != "popular"  # type: ignore[index]
     if level == "product":
         best = max(systems, key=lambda name: systems[name]["recall@10"])  # type: ignore[index,arg-type,call-overload]
         assert best != "popular"  # people here do have habits
@@ -181,6 +183,19 @@ def test_scores_are_calibrated_on_valid(year: Dataset) -> None:
     assert losses["counts"] < losses["constant"] < np.log(2)
     assert gaps["counts"] < gaps["as said"] / 2
     assert systems["constant"].whole["auc_pooled"] == 0.5
+
+
+def test_the_auc_of_all_is_the_mean_of_its_cases() -> None:
+    rng = np.random.default_rng(4)
+    outcomes = rng.random(300) < 0.8
+    forecasts = np.round(rng.normal(size=300) + outcomes, 1)
+    by_case = auc_by_case(outcomes, forecasts)
+    # DeLong's variance, from all pairs
+    wins = np.sign(forecasts[outcomes][:, None] - forecasts[~outcomes]) / 2 + 0.5
+    variance = wins.mean(axis=1).var() / outcomes.sum() + wins.mean(axis=0).var() / (~outcomes).sum()
+    assert by_case.mean() == pytest.approx(auc(outcomes, forecasts), rel=1e-12)
+    assert by_case.var() / 300 == pytest.approx(variance, rel=1e-9)
+    assert np.isnan(auc_by_case(np.ones(3, dtype=np.bool_), np.zeros(3))).all()
 
 
 def test_keys_keep_the_order_of_scores() -> None:

@@ -119,6 +119,7 @@ def test_als_solves_the_factors_of_whoever_asks(monkeypatch: pytest.MonkeyPatch)
     learning = learning_of([(rng.permutation(6)[:4] + 6 * (user % 2)).tolist() for user in range(60)], 12)
     als = Als({"factors": (3,), "alpha": (5.0,), "regularisation": (0.7,), "iterations": (4,)})
     (scores,) = scores_of(als, learning, [2, 8])
+    assert fitted[0].iterations == 4
     factors = fitted[0].item_factors.astype(np.float64)
     own = factors[[2, 8]]
     person = np.linalg.solve(factors.T @ factors + 0.7 * np.eye(3) + 4 * own.T @ own, 5 * own.sum(axis=0))

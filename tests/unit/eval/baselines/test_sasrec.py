@@ -11,7 +11,7 @@ from eval import asking
 from eval.baselines import sasrec
 from eval.baselines.sasrec import SasRec
 from eval.baselines.sasrec_network import Network, Packed
-from eval.baselines.sasrec_training import SasRecSettings, Windows, _LogSumExp, _loss
+from eval.baselines.sasrec_training import SasRecSettings, Windows, _LogSumExp, _loss, train
 from eval.data.interactions import Catalogue, Dataset, Histories, Interactions
 from eval.protocols.leave_one_out import leave_one_out
 from eval.protocols.split import Split
@@ -110,6 +110,20 @@ def test_stops_by_valid_and_keeps_the_best_epoch(split: Split) -> None:
     found = ranked == split.valid.targets.items[:, None]
     gains = (found / np.log2(np.arange(2, 12))).sum(axis=1)
     assert gains.mean() == pytest.approx(chosen["valid_ndcg@10"])
+
+
+def test_the_weights_of_the_best_epoch_are_the_ones_that_stay(split: Split) -> None:
+    values, seen = iter([0.1, 0.5, 0.2, 0.3]), []
+
+    def measure(network: Network) -> float:
+        seen.append(network.vectors.detach().clone())
+        return next(values)
+
+    settings = replace(SMALL, patience=2)
+    network, curve = train(split.train, ITEMS, settings, seed=0, measure=measure, told=lambda epoch: None)
+    assert [epoch.ndcg for epoch in curve] == [0.1, 0.5, 0.2, 0.3]
+    assert torch.equal(network.vectors, seen[1])
+    assert not torch.equal(seen[1], seen[3])
 
 
 def test_without_valid_cases_it_learns_for_a_fixed_time(split: Split) -> None:

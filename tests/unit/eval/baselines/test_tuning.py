@@ -68,7 +68,9 @@ def test_a_choice_is_kept_until_something_changes_that_it_depends_on(learning: L
     other_sums = replace(learning, checksum="other")
     other_seed = replace(learning, seed=1)
     changes: list[tuple[int, Grid, Learning]] = [(2, GRID, learning), (1, {**GRID, "b": (1, 0)}, learning)]
-    changes += [(1, GRID, each) for each in (fewer, shorter, other_sums, other_seed)]
+    targets = replace(learning.valid.targets, rows=learning.valid.targets.rows + 1)
+    other_targets = replace(learning, valid=replace(learning.valid, targets=targets))
+    changes += [(1, GRID, each) for each in (fewer, shorter, other_sums, other_seed, other_targets)]
     for version, grid, changed in changes:
         anew = Oracle(changed)
         tuned("oracle", version, grid, changed, anew)
@@ -99,6 +101,24 @@ def test_seen_items_are_left_out_unless_they_may_repeat() -> None:
     in_order: Score = lambda histories: np.array([[3.0, 2.0, 1.0]], dtype=np.float32)  # noqa: E731
     assert mean_ndcg(in_order, cases, 3, repeats=False) == 1.0
     assert mean_ndcg(in_order, cases, 3, repeats=True) == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_trials_follow_the_protocol_on_repeats(learning: Learning, repeats: bool) -> None:
+    """What the person has comes first and the target next: perfect only where the seen is left out."""
+    oracle = Oracle(learning)({"a": 2, "b": 1})
+
+    def build(settings: Chosen) -> Score:
+        def score(histories: Histories) -> ItemScores:
+            scores = oracle(histories)
+            for case in range(len(histories)):
+                scores[case, histories.of_case(case)] = 9.0
+            return scores
+
+        return score
+
+    _, found = tuned("seen", 1, {"a": (0, 1)}, replace(learning, repeats=repeats), build)
+    assert (found.tried[0].ndcg == 1.0) is not repeats
 
 
 def test_many_cases_are_sampled_by_seed(learning: Learning, monkeypatch: pytest.MonkeyPatch) -> None:
