@@ -74,7 +74,7 @@ class Leak:
     rows_after_median: float = float("nan")
     """Share of train rows that are younger than the median test target."""
     unborn_targets: float = float("nan")
-    """Share of test cases whose target's first event of all lies in the case's future."""
+    """Share of test cases whose target train knows, but only from events that are younger than the case."""
 
 
 @dataclass(frozen=True, slots=True)
