@@ -60,7 +60,7 @@ class Als:
             def score(histories: Histories) -> ItemScores:
                 if not len(histories):
                     return np.zeros((0, items), dtype=np.float32)
-                with threadpool_limits(1, user_api="blas"):  # hundreds of small systems: two threads wait for each other
+                with threadpool_limits(1, user_api="blas"):  # small systems: two threads would wait for each other
                     persons = model.recalculate_user(np.arange(len(histories)), bags(histories, items))
                 return fill_silent(persons @ model.item_factors.T, shares)
 
