@@ -32,10 +32,13 @@ class ColdStart:
     """The new people's "valid" and "test" cases with whole histories: what they would say is made out of these."""
 
 
-def cold_start(split: Split, dataset: Dataset, *, people: float = 0.2, items: float = 0.1, seed: int = 0) -> ColdStart:
+def cold_start(
+    split: Split, dataset: Dataset, *, people: float = 0.2, items: float = 0.1, most: int | None = None, seed: int = 0
+) -> ColdStart:
     """Cut one split into all kinds. New people are asked about items that are not new, and the other way round.
 
-    Raises InvalidInput where one kind finds nobody.
+    `most`: draw at most so many test cases of each kind; the new people are the same in each, where all have a history
+    that is long enough. Raises InvalidInput where one kind finds nobody.
     """
     newcomers = withhold_items(
         withhold_people(split, dataset, share=people, seed=seed), dataset, share=items, seed=seed
@@ -44,7 +47,9 @@ def cold_start(split: Split, dataset: Dataset, *, people: float = 0.2, items: fl
     new_items = withhold_items(split, dataset, share=items, seed=seed).cold
     cuts = [cut_people(whole, events, seed=seed) for events in PEOPLE.values()]
     known = [_without(part, whole) for part in (new_items.valid, new_items.test)]
+    few = "" if most is None else f" At most {most} test cases of each kind are drawn (seed {seed})."
     valid, test = ([*(getattr(cut, part) for cut in cuts), known[n]] for n, part in enumerate(("valid", "test")))
+    test = [_drawn(each, most, seed) for each in test]
     kinds = {
         name: Slice("kind", KINDS, np.repeat(np.arange(len(KINDS)), [len(each) for each in parts]))
         for name, parts in (("valid", valid), ("test", test))
@@ -54,11 +59,11 @@ def cold_start(split: Split, dataset: Dataset, *, people: float = 0.2, items: fl
         f"{split.protocol.description} A drawn share of {people:g} of the people (seed {seed}) is new: nothing of "
         "theirs is in train, and of their histories only the last 0, 1 or (drawn) 2 to 4 events are known. A share of "
         f"{items:g} of the items is new for test, as many others for valid: no event of theirs is in train or in a "
-        "history; the known people whose target is such an item are asked about it. One fit answers all.",
+        f"history; the known people whose target is such an item are asked about it. One fit answers all.{few}",
         split.protocol.repeats,
     )
     cold = replace(whole, protocol=protocol, valid=joined(valid), test=joined(test))
-    return ColdStart(cold, kinds, {"valid": whole.valid, "test": whole.test})
+    return ColdStart(cold, kinds, {"valid": whole.valid, "test": _drawn(whole.test, most, seed)})
 
 
 def without_history(ranked: Codes, histories: Histories, depth: int) -> Codes:
@@ -101,6 +106,12 @@ def joined(parts: Sequence[Cases]) -> Cases:
             np.concatenate([each.rows for each in targets]),
         ),
     )
+
+
+def _drawn(cases: Cases, most: int | None, seed: int) -> Cases:
+    if most is None or len(cases) <= most:
+        return cases
+    return cases.take(np.sort(np.random.default_rng(seed).permutation(len(cases))[:most]))
 
 
 def _starts(

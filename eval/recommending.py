@@ -140,11 +140,19 @@ def run_next_item(
 
 
 def run_cold_start(
-    asked: Asked, settings: Settings, told: Callable[[str], None], progress: Progress | None = None
+    asked: Asked,
+    settings: Settings,
+    told: Callable[[str], None],
+    progress: Progress | None = None,
+    *,
+    most: int | None = None,
 ) -> dict[str, dict[str, object]]:
-    """Two results: "" has new people (0, 1, 2–4 events) and new items as slices, "sentence" people who only speak."""
+    """Two results: "" has new people (0, 1, 2–4 events) and new items as slices, "sentence" people who only speak.
+
+    `most`: see `eval.cold_start`.
+    """
     dataset = load(asked.data)
-    cold = cold_start(split_of(dataset, asked.protocol), dataset, seed=asked.seed)
+    cold = cold_start(split_of(dataset, asked.protocol), dataset, most=most, seed=asked.seed)
     check_split(cold.split, dataset)
     with systems_of(asked, dataset, settings, progress) as (systems, notes):
         learning = learning_of(dataset, cold.split, settings, asked.seed)

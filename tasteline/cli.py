@@ -527,6 +527,7 @@ def eval_cold_start(
     systems: Systems = None,
     protocol: ProtocolOption = "leave-one-out",
     split: SplitOption = "test",
+    people: Annotated[int | None, typer.Option(min=1, help="At most so many drawn of each kind; default: all.")] = None,
     seed: Seed = 0,
     save: Save = None,
     as_json: AsJson = False,
@@ -535,7 +536,7 @@ def eval_cold_start(
     from eval.recommending import run_cold_start
 
     with _progress("embedding") as advance:
-        reports = run_cold_start(_asked(data, systems, protocol, split, seed), _settings(), _told, advance)
+        reports = run_cold_start(_asked(data, systems, protocol, split, seed), _settings(), _told, advance, most=people)
     _reports(reports, save, as_json)
 
 
