@@ -310,7 +310,7 @@ def _dcg(labels: Labels, k: int | None, gain: Gain) -> Values:
 
 
 def _at_least(labels: Labels, threshold: float) -> NDArray[np.bool_]:
-    return np.isfinite(labels) & (labels >= threshold)
+    return labels >= threshold  # neither NaN nor -inf is
 
 
 def _relevant(labels: Labels, threshold: float) -> NDArray[np.int64]:

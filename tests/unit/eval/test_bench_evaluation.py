@@ -77,6 +77,32 @@ def test_sides_that_measure_different_things_are_not_compared() -> None:
             evaluation._agree("theirs", {"mrr": 0.25}, other)
 
 
+def test_a_ratio_is_the_median_over_turns_and_above_1_where_ours_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def turn(_: object, contender: tuple[str, str], *options: str) -> dict[str, object]:
+        side, task = contender
+        asked.append(f"{side} {task} {' '.join(options)}".strip())
+        times = {"ours": [1.0, 2.0, 1.0]}.get(side, [5.0, 4.0, 90.0])  # ratios 5, 2, 90
+        seconds = times[(asked.count(asked[-1]) - 1) % 3] * (10 if task == "growth-400" else 1)
+        memory = {what: 40.0 if side == "ours" else 120.0 for what in ("imports_mib", "inputs_mib", "peak_mib")}
+        return {"seconds": seconds, "cpu_seconds": seconds, **memory, "values": {"mrr": 0.5}}
+
+    monkeypatch.setattr(evaluation._Bench, "turn", turn)
+    result = run(None, Path(__file__), repeats=3, size=TINY)
+    assert result["bench"] == "eval"
+    timed = [name for rivals in evaluation.CONTESTS.values() for name in rivals]
+    assert {name: result["ratios"][name] for name in timed} == dict.fromkeys(timed, 5.0)
+    assert result["ratios"]["eval_rectools_memory"] == result["ratios"]["eval_ranx_memory"] == 3.0
+    assert "eval_rectools_scores_memory" not in result["ratios"]
+    assert result["ratios"]["eval_growth_per_person"] == pytest.approx((1 / 200) / (10 / 400))
+    assert [each for each in asked if "--cold" in each] == [
+        each for each in asked if "--cold" in each and "ranx" in each
+    ]
+    firsts = [each for each in asked if each in ("ours rankings", "with_ranx rankings_arrays")]
+    assert firsts[:4] == ["ours rankings", "with_ranx rankings_arrays", "with_ranx rankings_arrays", "ours rankings"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not RIVALS_PYTHON.is_file(), reason="the rivals are not installed; make rivals")
@@ -85,7 +111,3 @@ def test_all_sides_agree_in_a_tiny_run() -> None:
     wanted = [name for rivals in evaluation.CONTESTS.values() for name in rivals]
     assert result["ratios"].keys() >= {*wanted, "eval_rectools_memory", "eval_ranx_memory", "eval_growth_per_person"}
     assert all(ratio > 0 for ratio in result["ratios"].values())
-    # a process that builds tables or compiles is slower than one that compares arrays, at any size and load
-    assert min(result["ratios"][name] for name in ("eval_rectools", "eval_ranx", "eval_ranx_objects")) > 2
-    assert result["ratios"]["eval_rectools_memory"] > 1
-    assert result["raw"]["first_call_seconds"]["eval_ranx"] > result["raw"]["rankings"]["eval_ranx"]["seconds"][0]
