@@ -84,12 +84,12 @@ class Reader:
     def follow(self) -> None:
         if self._revision == self._live.revision or time.monotonic() < self._not_before:
             return
-        started = time.monotonic()
+        started = time.thread_time()  # on a busy machine the clock would count others' work as its own
         with self._live.read() as indexes:
             revision, products = indexes.revision, list(indexes.catalogue.products())
         self.vocabulary = Vocabulary.from_products(products)
         self._revision = revision
-        self._not_before = time.monotonic() + REST * (time.monotonic() - started)
+        self._not_before = time.monotonic() + REST * (time.thread_time() - started)
 
 
 class Follower:
