@@ -595,7 +595,8 @@ def eval_compare(
     from eval.compare import compare
     from eval.results import read_result
 
-    found = compare(*(read_result(path.parent, path.stem) for path in (before, after)))
+    first, second = (read_result(path.parent, path.stem) for path in (before, after))
+    found = compare(first, second, names=(str(before), str(after)))
     _say_json(found.as_mapping()) if as_json else _say(found.markdown())
 
 
