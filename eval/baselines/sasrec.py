@@ -31,23 +31,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eval import asking
 from eval.baselines.sasrec_network import Network, Packed
 from eval.baselines.sasrec_training import Epoch, SasRecSettings, Told, network_of, train, with_start
+from eval.baselines.tuning import CASES, CUT_OFF, drawn, mean_ndcg
 from eval.data.interactions import Histories
-from eval.metrics import ndcg_at_k
-from eval.next_item import labels_of_targets
-from eval.protocols.split import Cases
 from eval.systems import ItemScores, Learning
 from tasteline.errors import InvalidInput
 
 VERSION = 1
 """Raise it when the code learns something else from the same settings: what was kept is then trained anew."""
-CASES = 5_000
-"""Of valid, drawn, to stop by: the mean nDCG@10 of all has a standard error of about .003 then, but the same people are
-asked after each epoch."""
-CUT_OFF = 10
-"""Of the nDCG."""
 _HISTORIES_AT_ONCE = 1024
 
 
@@ -96,11 +88,10 @@ class SasRec:
         return _score(self._network, histories)
 
     def _train(self, learning: Learning, items: int) -> tuple[Network, list[Epoch]]:
-        cases = _drawn(learning.valid, learning.seed)
+        cases = drawn(learning.valid, learning.seed)
 
         def measure(network: Network) -> float:
-            ranked = asking.rank(_Asked(network), cases.histories, items, CUT_OFF, repeats=learning.repeats)
-            return float(np.nanmean(ndcg_at_k(*labels_of_targets(ranked, cases.targets), CUT_OFF)))
+            return mean_ndcg(lambda histories: _score(network, histories), cases, items, repeats=learning.repeats)
 
         return train(
             learning.train,
@@ -110,21 +101,6 @@ class SasRec:
             measure=measure if len(cases) else None,
             told=self._told,
         )
-
-
-class _Asked:
-    """A network in training as a system, so that it is stopped by what the harness will measure."""
-
-    name = SasRec.name
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def fit(self, learning: Learning) -> None:
-        """Learns elsewhere."""
-
-    def score(self, histories: Histories) -> ItemScores:
-        return _score(self._network, histories)
 
 
 def _score(network: Network, histories: Histories) -> ItemScores:
@@ -143,12 +119,6 @@ def _last_states(network: Network, histories: Histories) -> torch.Tensor:
     first = np.maximum(starts[:-1], last - network.length)
     states: torch.Tensor = network(Packed.of(tokens, first, last))
     return states[torch.from_numpy(np.cumsum(last - first) - 1)]
-
-
-def _drawn(cases: Cases, seed: int) -> Cases:
-    if len(cases) <= CASES:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), CASES, replace=False)))
 
 
 def _file(learning: Learning, settings: SasRecSettings) -> Path | None:

@@ -106,7 +106,7 @@ class _Search:
         self._build = build
         self._items = len(learning.catalogue)
         self._repeats = learning.repeats
-        self._cases = _drawn(learning.valid, learning.seed)
+        self._cases = drawn(learning.valid, learning.seed)
         self._known: dict[str, float] = {}
         self.tried: list[Tried] = []
 
@@ -129,7 +129,8 @@ class _Search:
         return self._known[key]
 
 
-def _drawn(cases: Cases, seed: int) -> Cases:
+def drawn(cases: Cases, seed: int) -> Cases:
+    """CASES of them, in their order; all where there are fewer."""
     if len(cases) <= CASES:
         return cases
     return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), CASES, replace=False)))
