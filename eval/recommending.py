@@ -34,6 +34,7 @@ from eval.cold_start import ColdStart, cold_start, without_history
 from eval.data.amazon import ITEMS_FILE
 from eval.data.interactions import Codes, Dataset, Histories
 from eval.data.loading import load
+from eval.learned import Heard, Learned, LearnedCounts, LearnedNetwork, Materials
 from eval.measured import OURS, Measured, SystemResult
 from eval.protocols.checks import check_split
 from eval.protocols.decoys import ALARM, audit, write_amazon
@@ -44,13 +45,15 @@ from eval.protocols.sampled import sampled as against_sample
 from eval.protocols.split import Cases, Split
 from eval.protocols.temporal import before_end, by_share, temporal
 from eval.results import commit_of
-from eval.served import Progress
+from eval.served import Progress, products_of
 from eval.served_next_item import ServedNextItem
 from eval.systems import Learning, NextItemSystem, Ranker
+from finetune.next_item import Recipe
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder
 from tasteline.settings import Settings
+from tasteline.types import Product
 
 ProtocolName = Literal["leave-one-out", "temporal"]
 Part = Literal["test", "valid"]
@@ -61,20 +64,44 @@ LONG = 60 * 86_400
 class Bench:
     """What baselines are made out of, opened when the first one asks."""
 
-    def __init__(self, settings: Settings, dataset: Dataset, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        progress: Progress | None,
+        heard: Heard = lambda part, epoch: None,
+    ) -> None:
+        """`heard` is told of each epoch of a training."""
         self.settings = settings
         self.dataset = dataset
         self.progress = progress
+        self.heard = heard
 
     @cached_property
     def embedder(self) -> Embedder:
         return open_embedder(self.settings.model_copy(update={"home": self.settings.home / "eval" / "cache"}))
+
+    @cached_property
+    def materials(self) -> Materials:
+        """What the learned systems share; their products are read as the shop's import reads them."""
+        return Materials(self.embedder, self._products, self.heard)
+
+    def _products(self) -> dict[str, Product]:
+        return {product.id: product for product in products_of(self.feed)} if self.feed else {}
 
     @property
     def feed(self) -> Path | None:
         """The products as the shop's import would read them; None where the set is only arrays."""
         folder = self.dataset.folder
         return folder / ITEMS_FILE if folder and (folder / ITEMS_FILE).is_file() else None
+
+
+RECIPE = Recipe()
+
+
+def network(name: str, bench: Bench) -> NextItemSystem:
+    """One network of the recipe alone."""
+    return LearnedNetwork(name, RECIPE.networks[name], bench.materials, RECIPE.schedule)
 
 
 BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
@@ -86,6 +113,9 @@ BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     "als": lambda bench: Als(),
     "content": lambda bench: Content(bench.embedder),
     "sasrec": lambda bench: SasRec(),
+    "following": lambda bench: LearnedCounts(RECIPE.following, bench.materials),
+    "transformer": lambda bench: network("transformer", bench),
+    "learned": lambda bench: Learned(RECIPE, bench.materials),
 }
 
 

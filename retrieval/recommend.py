@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.fusion import Fused, fuse
 from retrieval.interests import Touched, interests, topic_of, touched_products
 from retrieval.live import Indexes, LiveIndex
+from retrieval.models.sequences import KINDS
 from retrieval.search import Searcher, SearchQuery
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
@@ -43,10 +45,17 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
 """Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
+LEARNED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
+    "home": {"learned": 1.0, "popular": 0.001, "rated": 0.0001},
+    "complement": {"learned": 1.0, "popular": 0.001, "rated": 0.0001},
+}
+"""The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves."""
 WISH_WEIGHT = {"home": 0.3, "welcome": 2.0}
 """Of words among those sources: more than anything else to a stranger, nothing where products were pointed at."""
 VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8}
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
+LEARNED_VARIETY = 1.0
+"""The same under a learned ranker, which has learned how alike the next things are."""
 PERSONAL = 0.1
 """Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
 JUST_TOUCHED = 20
@@ -92,7 +101,8 @@ class Person:
 class Recommender:
     """`repeat_share()` says how often people of this shop buy the same thing again, 0 to 1.
 
-    `wishes` makes a source of words; without it, `RecommendationQuery.wish` is not heard.
+    `wishes` makes a source of words; without it, `RecommendationQuery.wish` is not heard. `is_learned()` says whether
+    the source called "learned" has a ranker.
     """
 
     def __init__(
@@ -104,6 +114,7 @@ class Recommender:
         repeat_share: Callable[[], float],
         new_id: Callable[[], str],
         wishes: Callable[[str], CandidateSource | None] = lambda wish: None,
+        is_learned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._live = live
         self._events = events
@@ -112,6 +123,7 @@ class Recommender:
         self._searcher = searcher
         self._repeat_share = repeat_share
         self._new_id = new_id
+        self._is_learned = is_learned
 
     @property
     def source_names(self) -> list[str]:
@@ -202,7 +214,8 @@ class Recommender:
     ) -> list[RankedProduct]:
         if wanted == "complement":
             mask = mask & ~_same_kind(indexes, person.need.anchor)
-        weights = {**WEIGHTS[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
+        learned = self._is_learned() and wanted in LEARNED_WEIGHTS
+        weights = {**(LEARNED_WEIGHTS if learned else WEIGHTS)[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
         lists: list[tuple[str, float, Rows, Scores]] = []
         because: dict[str, dict[int, int]] = {}
         for source in sources:
@@ -213,7 +226,8 @@ class Recommender:
                 rows, scores, led_there = source.propose(person.need, DEPTH, mask)
                 lists.append((source.name, weight, rows, scores))
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
-        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), VARIETY[wanted], limit)
+        variety = LEARNED_VARIETY if learned else VARIETY[wanted]
+        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
@@ -250,8 +264,18 @@ def _person(indexes: Indexes, history: list[Event], anchors: Rows) -> Person:
     rows = indexes.catalogue.rows(item.product_id for item in touched)
     short = np.array([item.short for item in touched], dtype=np.float32)
     long = np.array([item.long for item in touched], dtype=np.float32)
-    need = Need(rows, _share(short), rows, _share(long), anchors)
+    need = Need(rows, _share(short), rows, _share(long), anchors, *_steps(indexes, history))
     return Person(history, touched, need, {item.product_id: item.last for item in touched})
+
+
+def _steps(indexes: Indexes, history: Sequence[Event]) -> tuple[Rows, NDArray[np.int8], NDArray[np.float64]]:
+    """Rows, kinds and moments of all that was done with products that exist."""
+    steps = [event for event in history if event.type in KINDS and event.product_id in indexes.catalogue]
+    return (
+        indexes.catalogue.rows(event.product_id for event in steps if event.product_id),
+        np.array([KINDS[event.type] for event in steps], dtype=np.int8),
+        np.array([event.time.timestamp() if event.time else np.nan for event in steps], dtype=np.float64),
+    )
 
 
 def _share(weights: Scores) -> Scores:

@@ -7,9 +7,12 @@ per port runs over all its adapters (`tests/contracts`).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasteline.types import ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
 
@@ -156,6 +159,12 @@ class Need:
     lasting_weights: Scores
     anchor: Rows
     """The product page's product or the cart's content; empty elsewhere."""
+    steps: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Everything that the person did with products, oldest first; a product stands as often as it was touched."""
+    kinds: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    """How much each step says: 0 looked at, 1 saved, 2 put in the cart, 3 bought."""
+    moments: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Seconds, NaN where the time of a step is not known."""
 
 
 class CandidateSource(Protocol):

@@ -6,6 +6,7 @@ nothing of what other people did, except that an empty history gets the popular 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from eval.baselines.matrices import recency_weights
 from eval.baselines.popular import by_popularity, fill_silent
 from eval.baselines.tuning import Chosen, Grid, Score, tuned
-from eval.data.interactions import Catalogue, Histories
+from eval.data.interactions import Histories
 from eval.systems import ItemScores, Learning
 from tasteline.ports import Embedder
 from tasteline.types import Vectors
@@ -38,7 +39,7 @@ class Content:
     def fit(self, learning: Learning) -> Chosen:
         items = len(learning.catalogue)
         shares = by_popularity(learning.train, items)
-        vectors = text_vectors(self._embedder, learning.catalogue, learning.cache)
+        vectors = text_vectors(self._embedder, learning.catalogue.texts, learning.cache)
 
         def build(settings: Chosen) -> Score:
             recency = float(settings["recency"])
@@ -51,7 +52,7 @@ class Content:
             return score
 
         self._score, self.tuning = tuned(
-            f"{self.name}-{_key(self._embedder, learning.catalogue)}", VERSION, self._grid, learning, build
+            f"{self.name}-{_key(self._embedder, learning.catalogue.texts)}", VERSION, self._grid, learning, build
         )
         return self.tuning.chosen
 
@@ -59,15 +60,15 @@ class Content:
         return self._score(histories)
 
 
-def text_vectors(embedder: Embedder, catalogue: Catalogue, cache: Path | None) -> Vectors:
-    """(items, dimension) unit vectors of the texts, zeros for a blank one; kept where there is a `cache`."""
+def text_vectors(embedder: Embedder, texts: Sequence[str], cache: Path | None) -> Vectors:
+    """(texts, dimension) unit vectors, zeros for a blank one; kept where there is a `cache`."""
     if cache is None:
-        return embedder.encode(catalogue.texts, kind="document")
-    path = cache / "vectors" / f"{_key(embedder, catalogue)}.npy"
+        return embedder.encode(texts, kind="document")
+    path = cache / "vectors" / f"{_key(embedder, texts)}.npy"
     if path.is_file():
         stored: Vectors = np.load(path)
         return stored
-    vectors = embedder.encode(catalogue.texts, kind="document")
+    vectors = embedder.encode(texts, kind="document")
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_suffix(".tmp.npy")
     np.save(writing, vectors)
@@ -75,8 +76,8 @@ def text_vectors(embedder: Embedder, catalogue: Catalogue, cache: Path | None) -
     return vectors
 
 
-def _key(embedder: Embedder, catalogue: Catalogue) -> str:
+def _key(embedder: Embedder, texts: Sequence[str]) -> str:
     digest = sha256(embedder.name.encode())
-    for text in catalogue.texts:
+    for text in texts:
         digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]

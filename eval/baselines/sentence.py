@@ -97,7 +97,7 @@ class SpokenDense:
     def __init__(self, embedder: Embedder, catalogue: Catalogue, cache: Path | None = None) -> None:
         """Embeds the catalogue, or reads its vectors from `cache`."""
         self._embedder = embedder
-        self._vectors = text_vectors(embedder, catalogue, cache)
+        self._vectors = text_vectors(embedder, catalogue.texts, cache)
 
     def rank_sentences(self, sentences: Sequence[str], k: int) -> Codes:
         parts = [np.zeros((0, k), dtype=np.int32)]

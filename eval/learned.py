@@ -1,0 +1,281 @@
+"""What the service learns to rank by, as systems of the harness: each network alone, the counts alone, and the fusion.
+
+Takes an embedder and the products as the service would import them; texts, brands, categories and prices are thus the
+very ones that are served. What was trained is kept under `Learning.cache` by everything that it depends on. Knows no
+target of a test part and no metric.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eval.baselines.content import text_vectors
+from eval.data.interactions import TYPES, Codes, Histories
+from eval.systems import ItemScores, Learning, Settings
+from finetune.next_item import (
+    AT_ONCE,
+    Corpus,
+    NetworkSettings,
+    Recipe,
+    Trained,
+    indexed,
+    item_vectors,
+    train_network,
+    train_ranker,
+)
+from finetune.training import Epoch, Schedule, best_of
+from retrieval.models.following import Following, FollowingSettings
+from retrieval.models.item_features import Description, ItemFeatures, Vocabulary
+from retrieval.models.network import NextItemNetwork
+from retrieval.models.ranker import NextItemRanker, Shelf
+from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
+from retrieval.models.sequences import KINDS, Sequences
+from retrieval.text import product_text
+from tasteline.ports import Embedder
+from tasteline.types import Product
+
+Products = Callable[[], Mapping[str, Product]]
+Heard = Callable[[str, Epoch], None]
+"""Which part of a training, and its epoch."""
+VERSION = 1
+"""Raise it when the code learns something else from the same settings: what was kept is then trained anew."""
+_KIND_OF_TYPE = np.array([KINDS.get(each, -1) for each in TYPES], dtype=np.int8)
+
+
+class Materials:
+    """What all learned systems of one data set are made of."""
+
+    def __init__(self, embedder: Embedder, products: Products, heard: Heard = lambda part, epoch: None) -> None:
+        self.embedder = embedder
+        self._products = products
+        self.heard = heard
+        self._corpora: dict[str, tuple[Vocabulary, Corpus]] = {}
+
+    @cached_property
+    def products(self) -> Mapping[str, Product]:
+        return self._products()
+
+    def corpus(self, learning: Learning) -> tuple[Vocabulary, Corpus]:
+        """The histories of train, each one's first valid target for stopping, and the items as the shop knows them."""
+        if learning.checksum not in self._corpora:
+            self._corpora[learning.checksum] = self._made(learning)
+        return self._corpora[learning.checksum]
+
+    def _made(self, learning: Learning) -> tuple[Vocabulary, Corpus]:
+        catalogue = learning.catalogue
+        described = [self._described(each, text) for each, text in zip(catalogue.ids, catalogue.texts, strict=True)]
+        vocabulary = Vocabulary.of(described)
+        texts = text_vectors(self.embedder, [each.text for each in described], learning.cache)
+        people = learning.train.histories(np.unique(learning.train.users))
+        targets = learning.valid.targets
+        corpus = Corpus(
+            histories=steps_of(people, timed=learning.timed),
+            features=ItemFeatures(texts, vocabulary.codes(described)),
+            sizes=vocabulary.sizes,
+            valid=steps_of(learning.valid.histories, timed=learning.timed),
+            valid_targets=targets.items[targets.starts[:-1]].astype(np.int64),
+            repeats=learning.repeats,
+        )
+        return vocabulary, corpus
+
+    def _described(self, item_id: str, text: str) -> Description:
+        product = self.products.get(item_id)
+        return Description.of(product, product_text(product)) if product else Description(text)
+
+
+def steps_of(histories: Histories, *, timed: bool) -> Sequences:
+    """Histories as the models read them; events that say nothing of what comes next are left out."""
+    kinds = _KIND_OF_TYPE[histories.types]
+    kept = kinds >= 0
+    starts = np.concatenate(([0], np.cumsum(kept)))[histories.starts].astype(np.int64)
+    moments = histories.order.astype(np.float64) if timed else np.full(len(histories.items), np.nan)
+    return Sequences(starts, histories.items[kept].astype(np.int64), kinds[kept], moments[kept])
+
+
+class LearnedNetwork:
+    """One network of the recipe alone: score = what it says of the person . vector of the item."""
+
+    def __init__(self, name: str, settings: NetworkSettings, materials: Materials, schedule: Schedule) -> None:
+        self.name = name
+        self._settings, self._materials, self._schedule = settings, materials, schedule
+        self.curve: list[tuple[float, float, float]] = []
+        self.fit_seconds = 0.0
+
+    def fit(self, learning: Learning) -> Settings:
+        _, corpus = self._materials.corpus(learning)
+        fit = Keeping(learning.cache)
+        self._network, curve = fit(
+            corpus,
+            self._settings,
+            self._schedule,
+            seed=learning.seed,
+            told=lambda epoch: self._materials.heard(self.name, epoch),
+        )
+        self._vectors = torch.from_numpy(item_vectors(self._network, corpus.touched))
+        self.fit_seconds = curve[-1].seconds
+        self.curve = [(each.number, each.seconds, each.value) for each in curve if each.value == each.value]
+        self._timed = learning.timed
+        shape = {name: value for name, value in asdict(self._settings.shape).items() if value is not None}
+        return {**shape, "negatives": self._settings.negatives, "epochs": best_of(curve).number}
+
+    def score(self, histories: Histories) -> ItemScores:
+        with torch.inference_mode():
+            scores: ItemScores = (
+                self._network.people(steps_of(histories, timed=self._timed).merged()) @ self._vectors.T
+            ).numpy()
+        return scores
+
+
+class LearnedCounts:
+    """The counts of the recipe alone: what follows what, smoothed by likeness."""
+
+    name = "following"
+
+    def __init__(self, settings: FollowingSettings, materials: Materials) -> None:
+        self._settings, self._materials = settings, materials
+
+    def fit(self, learning: Learning) -> None:
+        _, corpus = self._materials.corpus(learning)
+        self._following = Following.fit(corpus.histories, corpus.features.texts, self._settings)
+        self._timed = learning.timed
+
+    def score(self, histories: Histories) -> ItemScores:
+        people = self._following.people(steps_of(histories, timed=self._timed))
+        popular = self._following.popularity / max(float(self._following.popularity.sum()), 1.0)
+        scores: ItemScores = (people @ self._following.smoothed).toarray() + 1e-9 * popular.astype(np.float32)
+        return scores
+
+
+class Learned:
+    """The whole ranker, in batches; the service asks the very same one for one person at a time."""
+
+    name = "learned"
+
+    def __init__(self, recipe: Recipe, materials: Materials) -> None:
+        self._recipe, self._materials = recipe, materials
+        self.stored: StoredRanker | None = None
+        self.fit_seconds = 0.0
+
+    def fit(self, learning: Learning) -> Settings:
+        vocabulary, corpus = self._materials.corpus(learning)
+        folder = self._folder(learning, corpus)
+        if folder is None or not folder.is_dir():
+            trained = self._train(learning, corpus)
+            self.stored = self._storable(learning, vocabulary, corpus, trained)
+            self.fit_seconds = sum(curve[-1].seconds for curve in trained.curves.values())
+            if folder is not None:
+                _keep(self.stored, folder, self.fit_seconds)
+        else:
+            self.stored = read_ranker(folder)
+            self.fit_seconds = float(json.loads((folder / SECONDS_FILE).read_text())["seconds"])
+        texts = corpus.features.texts
+        shelf = Shelf(
+            lambda items: texts[items],
+            corpus.features.codes,
+            self.stored.following,
+            tuple(indexed(each) for each in self.stored.vectors.values()),
+        )
+        self._ranker = NextItemRanker(
+            list(self.stored.networks.values()), self.stored.fusion, shelf, from_each=self.stored.from_each
+        )
+        self._timed = learning.timed
+        return {"networks": ", ".join(self._recipe.networks), "from_each": self._recipe.from_each}
+
+    def rank(self, histories: Histories, k: int) -> Codes:
+        assert self.stored is not None
+        steps = steps_of(histories, timed=self._timed)
+        parts = [
+            self._ranker.rank(
+                steps.take(np.arange(start, min(start + AT_ONCE, len(steps)))), k, repeats=self.stored.repeats
+            )[0]
+            for start in range(0, len(steps), AT_ONCE)
+        ]
+        return np.concatenate(parts).astype(np.int32) if parts else np.zeros((0, k), dtype=np.int32)
+
+    def _train(self, learning: Learning, corpus: Corpus) -> Trained:
+        return train_ranker(
+            corpus, self._recipe, seed=learning.seed, told=self._materials.heard, fit=Keeping(learning.cache)
+        )
+
+    def _folder(self, learning: Learning, corpus: Corpus) -> Path | None:
+        if learning.cache is None:
+            return None
+        known = [VERSION, self._recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
+        digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
+        return learning.cache / self.name / digest.hexdigest()[:16]
+
+    def _storable(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus, trained: Trained) -> StoredRanker:
+        return StoredRanker(
+            item_ids=learning.catalogue.ids,
+            vocabulary=vocabulary,
+            codes=corpus.features.codes,
+            networks=trained.networks,
+            vectors={name: item_vectors(each, corpus.touched) for name, each in trained.networks.items()},
+            fusion=trained.fusion,
+            following=trained.following,
+            repeats=learning.repeats,
+            from_each=self._recipe.from_each,
+            embedder=self._materials.embedder.name,
+        )
+
+
+SECONDS_FILE = "seconds.json"
+
+
+def _keep(stored: StoredRanker, folder: Path, seconds: float) -> None:
+    writing = folder.with_suffix(".tmp")
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir(parents=True)
+    write_ranker(stored, writing)
+    (writing / SECONDS_FILE).write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+    writing.rename(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """`train_network` that reads back what it trained before; a training that was broken off goes on."""
+
+    cache: Path | None
+
+    def __call__(
+        self,
+        corpus: Corpus,
+        settings: NetworkSettings,
+        schedule: Schedule,
+        *,
+        seed: int,
+        told: Callable[[Epoch], None] = lambda epoch: None,
+        blind: bool = False,
+    ) -> tuple[NextItemNetwork, list[Epoch]]:
+        if self.cache is None:
+            return train_network(corpus, settings, schedule, seed=seed, told=told, blind=blind)
+        known = [VERSION, asdict(settings), asdict(schedule), seed, blind, corpus.fingerprint()]
+        name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+        file = self.cache / "networks" / f"{name}.pt"
+        if file.is_file():
+            stored = torch.load(file, weights_only=True)
+            network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
+            network.load_state_dict(stored["weights"])
+            return network.eval(), [Epoch(**each) for each in stored["curve"]]
+        checkpoint = file.with_suffix(".checkpoint")
+        network, curve = train_network(
+            corpus, settings, schedule, seed=seed, told=told, checkpoint=checkpoint, blind=blind
+        )
+        self._write(file, network, curve)
+        return network, curve
+
+    @staticmethod
+    def _write(file: Path, network: NextItemNetwork, curve: Sequence[Epoch]) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        writing = file.with_suffix(".tmp")
+        torch.save({"weights": network.state_dict(), "curve": [asdict(each) for each in curve]}, writing)
+        writing.replace(file)

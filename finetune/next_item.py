@@ -1,0 +1,435 @@
+"""`tasteline train next-item`: networks of several families, counts, and a fusion of them that is learned by rehearsal.
+
+Takes histories and item descriptions as arrays, gives a `NextItemRanker` with its curves. Everything is fitted on the
+training histories; valid cases only say when to stop. The fusion must see candidates as they will be on the day, when
+the next step is unknown and some items are new: so all is fitted once more on histories without their last step and
+without a share of the items, the fusion learns to find those last steps, and is then put on what was fitted on all.
+Knows no store, no file of the registry and no data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eval.metrics import ndcg_at_k
+from finetune.sampled_softmax import sampled_softmax
+from finetune.training import Epoch, Job, Schedule, best_of
+from retrieval.adapters.vectors_faiss import FaissVectorIndex
+from retrieval.models.following import Following, FollowingSettings
+from retrieval.models.item_features import ItemFeatures
+from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
+from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf, feature_names
+from retrieval.models.sequences import Numbers, Sequences, ranges
+from tasteline.errors import InvalidInput
+from tasteline.types import Vectors
+
+AT_ONCE = 512
+"""Histories whose candidates are made together: some 100 MB of features."""
+CUT_OFF = 10
+POOL = 20
+"""Batches among which pieces of like length are brought together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What is learned from: each person's history, oldest first, and the items."""
+
+    histories: Sequences
+    features: ItemFeatures
+    sizes: tuple[int, ...]
+    """`Vocabulary.sizes` of the features' codes."""
+    valid: Sequences
+    """Histories of the valid cases, and what each turned to: for stopping, never fitted on."""
+    valid_targets: Numbers
+    """(len(valid),)"""
+    repeats: bool = False
+    """Whether people take the same item again, so that items of the history are candidates."""
+
+    @property
+    def touched(self) -> Numbers:
+        """The items that stand in a history, rising: those of which more than a description is known."""
+        return np.unique(self.histories.items)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it."""
+        digest = hashlib.sha256(json.dumps([self.sizes, self.repeats]).encode())
+        arrays: list[np.ndarray] = [self.features.texts, self.features.codes, self.valid_targets]
+        for sequences in (self.histories, self.valid):
+            arrays += [sequences.starts, sequences.items, sequences.kinds, sequences.moments]
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """How one network is trained."""
+
+    shape: Shape
+    negatives: int = 2_048
+    """Drawn from all items for each batch, and shared by all its places."""
+    log_q: bool = False
+    """Whether a sampled item counts for all that were not drawn: + log(items / negatives) on its score."""
+    batch: int = 1_024
+    """Places in a step."""
+    measured: int = 8_000
+    """Valid cases, drawn, by which it stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionSettings:
+    """How the fusion is trained."""
+
+    people: int = 40_000
+    """At most, drawn."""
+    new_items: float = 0.1
+    """Share of the items that are new in the rehearsal."""
+    short: float = 0.2
+    """Share of the rehearsed histories that are cut to their last one or two steps."""
+    epochs: int = 10
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    average: float = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One recipe for every shop. See docs/adr/0014 for what was tried."""
+
+    networks: Mapping[str, NetworkSettings] = field(
+        default_factory=lambda: {
+            "transformer": NetworkSettings(Shape("transformer", width=128, number_dropout=0.1)),
+            "gru": NetworkSettings(Shape("gru", width=128, number_dropout=0.1)),
+        }
+    )
+    schedule: Schedule = field(default_factory=Schedule)
+    following: FollowingSettings = field(default_factory=FollowingSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    from_each: int = FROM_EACH
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+Told = Callable[[str, Epoch], None]
+"""Which part, and its epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A ranker with how it came about."""
+
+    ranker: NextItemRanker
+    networks: Mapping[str, NextItemNetwork]
+    fusion: Fusion
+    following: Following
+    curves: Mapping[str, Sequence[Epoch]]
+
+
+class FitNetwork(Protocol):
+    """`train_network`, or what reads back a network that it trained before."""
+
+    def __call__(
+        self,
+        corpus: Corpus,
+        settings: NetworkSettings,
+        schedule: Schedule,
+        *,
+        seed: int,
+        told: Callable[[Epoch], None],
+        blind: bool,
+    ) -> tuple[NextItemNetwork, list[Epoch]]: ...
+
+
+def train_ranker(
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    seed: int,
+    told: Told = lambda part, epoch: None,
+    fit: FitNetwork | None = None,
+) -> Trained:
+    """All of it. Raises InvalidInput for fewer than two items or no history of two steps."""
+    _require(corpus)
+    fit = fit or train_network
+    networks, curves = train_networks(corpus, recipe, fit, seed=seed, told=told)
+    rehearsal = rehearse(corpus, recipe.fusion, seed)
+    epochs = {name: best_of(curve).number for name, curve in curves.items()}
+    rehearsed, _ = train_networks(rehearsal.corpus, recipe, fit, seed=seed, told=told, epochs=epochs, part="rehearsal ")
+    fusion = train_fusion(
+        NextItemRanker(
+            list(rehearsed.values()),
+            None,
+            shelf_of(rehearsal.corpus, list(rehearsed.values()), recipe.following),
+            from_each=recipe.from_each,
+        ),
+        rehearsal,
+        recipe.fusion,
+        repeats=corpus.repeats,
+        seed=seed,
+    )
+    shelf = shelf_of(corpus, list(networks.values()), recipe.following)
+    ranker = NextItemRanker(list(networks.values()), fusion, shelf, from_each=recipe.from_each)
+    return Trained(ranker, networks, fusion, shelf.following, curves)
+
+
+def train_networks(
+    corpus: Corpus,
+    recipe: Recipe,
+    fit: FitNetwork,
+    *,
+    seed: int,
+    told: Told,
+    epochs: Mapping[str, int] | None = None,
+    part: str = "",
+) -> tuple[dict[str, NextItemNetwork], dict[str, list[Epoch]]]:
+    """Each of the recipe's, until valid no longer gets better, or for as many `epochs` as are given."""
+    networks, curves = {}, {}
+    for name, settings in recipe.networks.items():
+        schedule = replace(recipe.schedule, blind_epochs=epochs[name]) if epochs else recipe.schedule
+        network, curve = fit(
+            corpus,
+            settings,
+            schedule,
+            seed=seed,
+            told=lambda epoch, name=name: told(f"{part}{name}", epoch),  # type: ignore[misc]
+            blind=epochs is not None,
+        )
+        networks[name], curves[name] = network, curve
+    return networks, curves
+
+
+def train_network(
+    corpus: Corpus,
+    settings: NetworkSettings,
+    schedule: Schedule,
+    *,
+    seed: int,
+    told: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
+    blind: bool = False,
+) -> tuple[NextItemNetwork, list[Epoch]]:
+    """One network, deterministic for a seed on one machine with one number of threads."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
+    windows = Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
+    touched = torch.from_numpy(corpus.touched)
+
+    def loss(batch: object) -> Tensor:
+        assert isinstance(batch, Batch)
+        states = network(batch.sequences, batch.kinds, batch.gaps)
+        # What nobody has touched is no negative: it would only learn to be passed over.
+        sampled = touched[torch.randperm(len(touched))[: settings.negatives]]
+        weight = float(np.log(len(touched) / len(sampled))) if settings.log_q else 0.0
+        weights = torch.full((len(sampled),), weight) if weight else None
+        return sampled_softmax(states, batch.following, sampled, network.tower, network.start, weights)
+
+    measured = _drawn(corpus, settings.measured, seed)
+    job = Job(
+        network,
+        loss,
+        lambda rng: windows.batches(settings.batch, rng),
+        None if blind or not len(measured.valid) else lambda: valid_ndcg(network, measured),
+        schedule,
+        seed,
+        told,
+        checkpoint,
+        hashlib.sha256(f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode()).hexdigest(),
+    )
+    return network, job.run()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    sequences: Packed
+    kinds: Tensor
+    gaps: Tensor
+    following: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Pieces to learn from: tokens first[i]:last[i], each of which predicts the token after it."""
+
+    tokens: Tokens
+    first: Numbers
+    last: Numbers
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @classmethod
+    def of(cls, histories: Sequences, start: int, length: int) -> Windows:
+        """Each history, the start before it, cut from its end into pieces of `length`.
+
+        >>> pieces = Windows.of(Sequences.of([[7, 8, 9], [], [5]]), start=0, length=2)
+        >>> [pieces.tokens.items[a : b + 1].tolist() for a, b in zip(pieces.first, pieces.last)]
+        [[7, 8, 9], [0, 7], [0, 5]]
+        """
+        tokens = Tokens.of(histories, start)
+        pieces = -(-histories.lengths // length)
+        person = np.repeat(np.arange(len(histories)), pieces)
+        last = tokens.starts[1:][person] - 1 - length * ranges(np.zeros_like(pieces), pieces)
+        return cls(tokens, np.maximum(tokens.starts[person], last - length), last)
+
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """All pieces once in a new order, some `size` places at a time, with the item that follows each place.
+
+        Pieces of like length stand together, so that little of a recurrent encoder's table is empty; as many places in
+        each batch, so that a step of a short history counts as much as one of a long.
+        """
+        lengths = self.last - self.first
+        pools = np.arange(len(self)) // max(1, POOL * size // max(1, int(lengths.mean())))
+        order = rng.permutation(len(self))
+        order = order[np.lexsort((lengths[order], pools))]
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // size)) + 1
+        groups = np.split(order, cuts)
+        for group in rng.permutation(len(groups)):
+            first, last = self.first[groups[group]], self.last[groups[group]]
+            following = torch.from_numpy(self.tokens.items[ranges(first, last) + 1])
+            yield Batch(*self.tokens.packed(first, last), following)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A day that is known to us: what was before it, and what each person did on it."""
+
+    corpus: Corpus
+    """Without the last steps and without any step of the items that are new."""
+    histories: Sequences
+    targets: Numbers
+
+
+def rehearse(corpus: Corpus, settings: FusionSettings, seed: int) -> Rehearsal:
+    """Take the last step of each history for a target; hide a share of the items; cut some histories short."""
+    rng = np.random.default_rng([seed, 7])
+    items = len(corpus.features)
+    histories = corpus.histories.merged()
+    known = np.arange(items)
+    known[rng.permutation(items)[: int(settings.new_items * items)]] = -1
+    before = histories.without_last().numbered(known)
+    asked = np.flatnonzero(histories.lengths >= 2)
+    asked = np.sort(rng.permutation(asked)[: settings.people])
+    targets = histories.items[histories.starts[1:][asked] - 1]
+    lengths = np.where(rng.random(len(asked)) < settings.short, rng.integers(1, 3, len(asked)), histories.lengths.max())
+    cases = _cut(before.take(asked), lengths)
+    if not corpus.repeats:  # a target that the person has already is not asked for
+        again = np.bincount(cases.owners, cases.items == targets[cases.owners], minlength=len(cases)) > 0
+        kept = np.flatnonzero(~again)
+        cases, targets = cases.take(kept), targets[kept]
+    nobody = Sequences.of([])
+    return Rehearsal(replace(corpus, histories=before, valid=nobody, valid_targets=np.zeros(0, int)), cases, targets)
+
+
+def shelf_of(corpus: Corpus, networks: Sequence[NextItemNetwork], settings: FollowingSettings) -> Shelf:
+    """All items of the corpus, as the networks and the counts of its histories know them."""
+    texts = corpus.features.texts
+    following = Following.fit(corpus.histories, texts, settings)
+    vectors = tuple(indexed(item_vectors(network, corpus.touched)) for network in networks)
+    return Shelf(lambda items: texts[items], corpus.features.codes, following, vectors)
+
+
+def indexed(vectors: Vectors) -> FaissVectorIndex:
+    index = FaissVectorIndex(vectors.shape[1])
+    index.add(vectors)
+    return index
+
+
+def item_vectors(network: NextItemNetwork, touched: Numbers) -> Vectors:
+    """(items, width): of those that nobody has touched what their description says; their numbers learned nothing."""
+    tower = network.eval().tower
+    with torch.inference_mode():
+        vectors: Vectors = tower.described().numpy()
+        vectors[touched] = tower(torch.from_numpy(touched)).numpy()
+    return vectors
+
+
+def train_fusion(
+    ranker: NextItemRanker, rehearsal: Rehearsal, settings: FusionSettings, *, repeats: bool, seed: int
+) -> Fusion:
+    """Softmax over each person's candidates (Cao et al., "Learning to Rank: From Pairwise Approach to Listwise
+    Approach", ICML 2007); who turned to none of them teaches nothing."""
+    cases = list(_found(ranker, rehearsal, repeats))
+    items, features, places = (torch.cat([each[part] for each in cases]) for part in range(3))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fusion = Fusion(len(feature_names(len(ranker.shelf.vectors))))
+        fusion.standardise(features[items >= 0])
+        optimiser = torch.optim.AdamW(
+            fusion.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        average = torch.optim.swa_utils.AveragedModel(
+            fusion,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average),  # type: ignore[no-untyped-call]
+        )
+        for _ in range(settings.epochs):
+            for chosen in torch.split(torch.randperm(len(items)), settings.batch):
+                scores = fusion(features[chosen]).masked_fill(items[chosen] < 0, -torch.inf)
+                optimiser.zero_grad()
+                torch.nn.functional.cross_entropy(scores, places[chosen]).backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                average.update_parameters(fusion)
+    fusion.load_state_dict(average.module.state_dict())
+    return fusion.eval()
+
+
+def _found(ranker: NextItemRanker, rehearsal: Rehearsal, repeats: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Candidates, their features and the place of the target, of those cases whose candidates hold it."""
+    for start in range(0, len(rehearsal.histories), AT_ONCE):
+        part = np.arange(start, min(start + AT_ONCE, len(rehearsal.histories)))
+        candidates: Candidates = ranker.candidates(rehearsal.histories.take(part), repeats=repeats)
+        hits = candidates.items == rehearsal.targets[part][:, None]
+        found = hits.any(axis=1)
+        yield (
+            torch.from_numpy(candidates.items[found]),
+            torch.from_numpy(candidates.features[found]),
+            torch.from_numpy(hits[found].argmax(axis=1)),
+        )
+
+
+def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
+    """Mean nDCG@10 of the valid targets among all items but, unless people repeat, those of the history."""
+    vectors = torch.from_numpy(item_vectors(network, corpus.touched))
+    gains = []
+    for start in range(0, len(corpus.valid), AT_ONCE):
+        part = np.arange(start, min(start + AT_ONCE, len(corpus.valid)))
+        histories, targets = corpus.valid.take(part), corpus.valid_targets[part]
+        with torch.inference_mode():
+            scores = (network.people(histories) @ vectors.T).numpy()
+        if not corpus.repeats:
+            scores[histories.owners, histories.items] = -np.inf
+        above = (scores > scores[np.arange(len(part)), targets][:, None]).sum(axis=1)
+        labels = (np.arange(CUT_OFF)[None, :] == above[:, None]).astype(np.float64)
+        gains.append(ndcg_at_k(labels, np.ones((len(part), 1)), CUT_OFF))
+    return float(np.concatenate(gains).mean())
+
+
+def _drawn(corpus: Corpus, most: int, seed: int) -> Corpus:
+    if len(corpus.valid) <= most:
+        return corpus
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(corpus.valid))[:most])
+    return replace(corpus, valid=corpus.valid.take(chosen), valid_targets=corpus.valid_targets[chosen])
+
+
+def _cut(histories: Sequences, lengths: Numbers) -> Sequences:
+    kept = histories.steps_from_end < np.repeat(lengths, histories.lengths)
+    starts = np.concatenate(([0], np.cumsum(kept)))[histories.starts].astype(np.int64)
+    return Sequences(starts, histories.items[kept], histories.kinds[kept], histories.moments[kept])
+
+
+def _require(corpus: Corpus) -> None:
+    if len(corpus.features) < 2:
+        raise InvalidInput(f"a next-item model chooses between items; there are {len(corpus.features)}")
+    if corpus.histories.lengths.max(initial=0) < 2:
+        raise InvalidInput("no history has two steps, so nothing follows anything; import more events first")

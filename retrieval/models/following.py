@@ -1,0 +1,206 @@
+"""What follows what: directed, decayed co-occurrence, smoothed over items whose texts are alike.
+
+Takes sequences and text vectors, gives sparse matrices of items × items. Pairs that stand close together, in this order
+and soon after one another count most; an item that few have touched borrows from its likes, which is how a product put
+today stands among what follows. Knows no store and no person.
+
+Chosen on the valid part of Beauty (8,000 people, nDCG@10): counted only .0689, with the clock .0705, with likes .0723.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from retrieval.models.sequences import DAY, Numbers, Sequences
+from tasteline.ports import VectorIndex
+from tasteline.types import Rows, Vectors
+
+Matrix: TypeAlias = sparse.csr_matrix
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingSettings:
+    """Chosen on the valid part of Beauty, see above."""
+
+    window: int = 16
+    """Steps within which one item is said to follow another."""
+    decay: float = 0.9
+    """For each step between them."""
+    week_power: float = 0.3
+    """Weight of a pair: (1 + weeks between them) ** -week_power, where the clock is known."""
+    backward: float = 0.25
+    """What B then A says about A → B, beside A then B."""
+    source_power: float = 0.5
+    target_power: float = 0.1
+    recency: float = 0.7
+    """Of a step in a history, for each step after it."""
+    alike: int = 20
+    """Nearest items by text that an item borrows from and lends to."""
+    alike_floor: float = 0.4
+    """Cosine below which nothing is borrowed."""
+    alike_power: float = 8.0
+    """Of the cosine: near-twins count for much more than what is of the same kind."""
+    borrowed: float = 0.2
+    """Weight of what follows the likes, and of the likes of what follows."""
+    plain_likeness: float = 0.02
+    """Weight of the likes themselves."""
+    kept: int = 400
+    """Largest entries of each line: bounds memory and time, and changes nothing in the first hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """n items; every matrix is (n, n) with sorted indices, line i about what comes after i."""
+
+    settings: FollowingSettings
+    popularity: Floats
+    """(n,) how many people touched it."""
+    forward: Matrix
+    """Share of what came after i that was j."""
+    backward: Matrix
+    """Share of what came before i that was j."""
+    counted: Matrix
+    """Both ways, tempered by how frequent both are."""
+    smoothed: Matrix
+    """`counted` with what likes lend."""
+
+    @classmethod
+    def fit(cls, sequences: Sequences, texts: Vectors, settings: FollowingSettings = FollowingSettings()) -> Following:
+        """`texts` (n, dimension) unit vectors or zeros."""
+        items = len(texts)
+        merged = sequences.merged()
+        follows = _follows(merged, items, settings)
+        counted = _tempered((follows + settings.backward * follows.T).tocsr(), settings)
+        likes = alike(texts, settings)
+        lent = settings.borrowed * (likes @ counted) + settings.borrowed * (counted @ likes)
+        smoothed = largest(counted + lent + settings.plain_likeness * likes, settings.kept)
+        pairs = np.unique(merged.owners * np.int64(items) + merged.items) % max(items, 1)
+        popularity = np.bincount(pairs, minlength=items).astype(np.float32)
+        after, before = (largest(_shares(each), settings.kept) for each in (follows, follows.T.tocsr()))
+        return cls(settings, popularity, after, before, largest(counted, settings.kept), smoothed)
+
+    def people(self, sequences: Sequences) -> Matrix:
+        """(len(sequences), n): weight of each item in a history, the last step 1."""
+        merged = sequences.merged()
+        weights = self.settings.recency ** merged.steps_from_end.astype(np.float32)
+        weights *= _by_clock(_since(merged), self.settings.week_power)
+        size = (len(merged), len(self.popularity))
+        return sparse.csr_matrix((weights.astype(np.float32), (merged.owners, merged.items)), shape=size)
+
+    def save(self, path: Path) -> None:
+        arrays: dict[str, NDArray[np.generic]] = {"popularity": self.popularity}
+        for name in ("forward", "backward", "counted", "smoothed"):
+            matrix = getattr(self, name)
+            arrays |= {f"{name}_data": matrix.data, f"{name}_indices": matrix.indices, f"{name}_indptr": matrix.indptr}
+        with path.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path, settings: FollowingSettings) -> Following:
+        with np.load(path) as stored:
+            popularity = stored["popularity"]
+            size = (len(popularity), len(popularity))
+            matrices = (
+                sparse.csr_matrix(tuple(stored[f"{name}_{part}"] for part in ("data", "indices", "indptr")), shape=size)
+                for name in ("forward", "backward", "counted", "smoothed")
+            )
+            return cls(settings, popularity, *matrices)
+
+
+def alike(texts: Vectors, settings: FollowingSettings) -> Matrix:
+    """(n, n): shares of each item's nearest by text, each line summing to 1 unless nothing is near; never itself."""
+    items = len(texts)
+    k = min(settings.alike, items - 1)
+    if k < 1:
+        return sparse.csr_matrix((items, items), dtype=np.float32)
+    near, weights = np.empty((items, k), dtype=np.int64), np.empty((items, k), dtype=np.float32)
+    for start in range(0, items, 1024):
+        cosines = texts[start : start + 1024] @ texts.T
+        lines = np.arange(len(cosines))
+        cosines[lines, start + lines] = -1.0
+        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+        near[start : start + 1024] = best
+        weights[start : start + 1024] = np.take_along_axis(cosines, best, axis=1)
+    powers = np.where(weights > settings.alike_floor, weights, 0.0) ** settings.alike_power
+    lines = np.repeat(np.arange(items), k)
+    return _shares(sparse.csr_matrix((powers.ravel(), (lines, near.ravel())), shape=(items, items)))
+
+
+def alike_among(texts: VectorIndex, rows: Rows, size: int, settings: FollowingSettings) -> Matrix:
+    """(len(rows), size): as `alike`, for some rows among all of an index."""
+    found, cosines = texts.search(texts.vectors(rows), settings.alike + 1)
+    weights = np.where((cosines > settings.alike_floor) & (found != rows[:, None]) & (found >= 0), cosines, 0.0)
+    kept = weights > 0
+    lines = np.broadcast_to(np.arange(len(rows))[:, None], found.shape)
+    places = (weights[kept] ** settings.alike_power, (lines[kept], found[kept]))
+    return _shares(sparse.csr_matrix(places, shape=(len(rows), size))).astype(np.float32)
+
+
+def largest(matrix: Matrix, k: int) -> Matrix:
+    """Each line's k largest entries, indices sorted, float32."""
+    matrix = matrix.tocsr().astype(np.float32)
+    for line in np.flatnonzero(np.diff(matrix.indptr) > k):
+        values = matrix.data[matrix.indptr[line] : matrix.indptr[line + 1]]
+        values[values < np.partition(values, -k)[-k]] = 0.0
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
+def at(matrix: Matrix, lines: Numbers, columns: Numbers) -> Floats:
+    """matrix[lines, columns] for arrays of one shape; -1 in either gives 0."""
+    known = (lines >= 0) & (columns >= 0)
+    values = np.zeros(columns.shape, dtype=np.float32)
+    if known.any():
+        values[known] = np.asarray(matrix[lines[known], columns[known]]).ravel()
+    return values
+
+
+def _follows(sequences: Sequences, items: int, settings: FollowingSettings) -> Matrix:
+    """Sum over pairs of a sequence's steps that are d apart of decay**(d - 1), less with time, the earlier first."""
+    owners, products, moments = sequences.owners, sequences.items, sequences.moments
+    total = sparse.csr_matrix((items, items), dtype=np.float64)
+    for steps in range(1, min(settings.window, len(products) - 1) + 1):
+        together = (owners[:-steps] == owners[steps:]) & (products[:-steps] != products[steps:])
+        seconds = (moments[steps:] - moments[:-steps])[together]
+        weights = settings.decay ** (steps - 1) * _by_clock(seconds, settings.week_power)
+        pairs = (products[:-steps][together], products[steps:][together])
+        total = total + sparse.csr_matrix((weights, pairs), shape=total.shape)
+    return total
+
+
+def _since(sequences: Sequences) -> NDArray[np.float64]:
+    """(t,) seconds from each step to the last one of its sequence; NaN where the clock is not known."""
+    if not len(sequences.items):
+        return np.zeros(0)
+    ends = np.maximum(sequences.starts[1:] - 1, 0)
+    return np.repeat(sequences.moments[ends], sequences.lengths) - sequences.moments
+
+
+def _by_clock(seconds: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    weeks = np.nan_to_num(np.maximum(seconds, 0.0)) / (7 * DAY)
+    return np.asarray((1.0 + weeks) ** -power)
+
+
+def _tempered(follows: Matrix, settings: FollowingSettings) -> Matrix:
+    out, into = (
+        _inverse(follows.sum(axis=1), settings.source_power),
+        _inverse(follows.sum(axis=0), settings.target_power),
+    )
+    return (sparse.diags(out) @ follows @ sparse.diags(into)).tocsr()
+
+
+def _shares(matrix: Matrix) -> Matrix:
+    return (sparse.diags(_inverse(matrix.sum(axis=1), 1.0)) @ matrix).tocsr()
+
+
+def _inverse(sums: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    flat = np.asarray(sums, dtype=np.float64).ravel()
+    return np.where(flat > 0, np.maximum(flat, np.finfo(np.float64).tiny) ** -power, 0.0)
