@@ -124,7 +124,8 @@ class ItemTower(nn.Module):
         self.register_buffer("_texts", texts)
         self.register_buffer("_codes", torch.from_numpy(features.codes))
         self.project = nn.Linear(dimension, shape.width, bias=False)
-        self.attributes = nn.ModuleList(nn.Embedding(size, shape.width, padding_idx=0) for size in sizes)
+        fields = [nn.Embedding(size, shape.width, padding_idx=0) for size in sizes]
+        self.attributes = nn.ModuleList(fields)
 
     def forward(self, items: Tensor) -> Tensor:
         """(t, width) vectors of item numbers; `self.items` is the start."""
@@ -136,8 +137,8 @@ class ItemTower(nn.Module):
             own = own * kept.unsqueeze(1)
         known = (items < self.items).unsqueeze(1)
         at = items.clamp(max=self.items - 1)
-        described: Tensor = self._described(self._texts[at], self._codes[at])
-        return own + described * known
+        vectors: Tensor = own + self._described(self._texts[at], self._codes[at]) * known
+        return vectors
 
     def describe(self, features: ItemFeatures) -> Tensor:
         """(n, width) vectors of items that the training did not see."""
@@ -189,11 +190,11 @@ class NextItemNetwork(nn.Module):
         # All parts of an item's vector begin at the scale of its number's, which is that of a table of all items.
         scale = math.sqrt(2 / (self.start + 1 + self.shape.width))
         nn.init.normal_(self.tower.project.weight, std=scale)
-        for table in (*self.tower.attributes, self._kinds, self._gaps):
-            nn.init.normal_(table.weight, std=scale / 2)
+        for table in (*self.tower.attributes.parameters(), self._kinds.weight, self._gaps.weight):
+            nn.init.normal_(table, std=scale / 2)
         with torch.no_grad():
-            for table in self.tower.attributes:
-                table.weight[0] = 0.0
+            for table in self.tower.attributes.parameters():
+                table[0] = 0.0
 
     def forward(self, sequences: Packed, kinds: Tensor, gaps: Tensor, items: Tensor | None = None) -> Tensor:
         """(t, width): the state after each item, of which later items know and earlier ones do not.
