@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tasteline import cli_models
 from tasteline.errors import InputError, SetupError, TastelineError, TransientError
 from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, say_json
 
@@ -33,6 +34,7 @@ evaluate = typer.Typer(help="The evaluation harness.", no_args_is_help=True)
 bench = typer.Typer(help="Speed, side by side with what a user would otherwise call.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
 app.add_typer(bench, name="bench")
+app.add_typer(cli_models.app, name="models")
 
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
 
