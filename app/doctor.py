@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import bootstrap, engines
+from retrieval.model_card import KINDS, ModelKind
+from retrieval.registry import Registry
 from tasteline.errors import DeadlineExceeded, InvalidInput, TastelineError
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
@@ -15,6 +18,13 @@ from tasteline.types import ChatMessage
 
 PATIENCE_SECONDS = 60.0
 """For weights to load, or a server to answer."""
+WITHOUT: dict[ModelKind, str] = {
+    "next-item": "recommendations come from counts and likeness; `tasteline train next-item` makes one",
+    "encoder": "the published one is used",
+    "reranker": "lists keep their order",
+    "llm": "the published one is used",
+}
+"""What the service does, and what can be done, where no model of a kind was trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("embedder", _embedder),
         ("index", _index),
         ("language model", _language_model),
+        *((f"{kind} model", functools.partial(_trained, kind)) for kind in KINDS),
         ("listening", _listening),
     )
     return [_finding(part, look, settings) for part, look in parts]
@@ -84,6 +95,20 @@ async def _first_word(model: LanguageModel) -> str:
     hello = [ChatMessage("user", "Say hello.")]
     written = [piece.text async for piece in model.stream(hello, max_tokens=4, timeout=PATIENCE_SECONDS)]
     return repr("".join(written))
+
+
+def _trained(kind: ModelKind, settings: Settings) -> str:
+    """Reads every file of the live one."""
+    registry = Registry(settings.home)
+    live = registry.live(kind)
+    if live is None:
+        waiting = registry.entries(kind)
+        if not waiting:
+            return f"none: {WITHOUT[kind]}"
+        return f"none of {len(waiting)} is live; `tasteline models promote {waiting[-1].id}` takes the newest"
+    registry.verify(live)
+    card = live.card
+    return f"{live.id}, trained {card.created:%Y-%m-%d} on {card.data.name} ({card.data.events:,} events)"
 
 
 def _listening(settings: Settings) -> str:

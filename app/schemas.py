@@ -581,6 +581,11 @@ class ReadyResponse(BaseModel):
     reasons: list[str] = Field(description="What keeps it from answering, or what the operator should know.")
     products: int
     revision: int
+    models: dict[str, str] = Field(
+        default={},
+        description="Id of the trained model in use, by kind.",
+        examples=[{"next-item": "20261128-090501-3f9a1c"}],
+    )
 
 
 class Problem(BaseModel):

@@ -15,6 +15,7 @@ from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import Follower, Reader
 from retrieval.live import LiveIndex
+from retrieval.live_model import LiveModel
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from tasteline.ports import Embedder, LanguageModel, RankingStore, Store
@@ -55,6 +56,8 @@ class Shop:
     workers: ThreadPoolExecutor
     rankings: deque[tuple[Ranking, str | None]]
     reader: Reader
+    trained: tuple[LiveModel[object], ...] = ()
+    """Models of the registry that this service uses, one of each kind."""
     featured: list[Featured] = field(default_factory=list)
     waiting: Admission = field(default_factory=lambda: Admission(WORK_WAITING, "requests"))
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tasteline import cli_models
 from tasteline.errors import InputError, SetupError, TastelineError, TransientError
+from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, say_json
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-
     from app.shop import Shop
     from eval.recommending import Asked
     from retrieval.importing.run import ImportReport
@@ -35,8 +34,8 @@ evaluate = typer.Typer(help="The evaluation harness.", no_args_is_help=True)
 bench = typer.Typer(help="Speed, side by side with what a user would otherwise call.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
 app.add_typer(bench, name="bench")
+app.add_typer(cli_models.app, name="models")
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
 
 
@@ -45,56 +44,9 @@ def main() -> None:
     try:
         app()
     except TastelineError as error:
-        _fail(str(error), next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
+        fail(str(error), next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1))
     except OSError as error:
-        _fail(f"{error}; check the path, and that TASTELINE_HOME can be written", 3)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"tasteline: {message}\n")
-    raise SystemExit(code)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _say_json(value: object) -> None:
-    _say(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _settings(**changes: object) -> Settings:
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from tasteline.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        _fail(f"setting TASTELINE_{name}: {first['msg']}", 2)
-    except SettingsError as error:
-        _fail(f"settings: {error}; lists are written as JSON, such as TASTELINE_API_KEYS='[\"…\"]'", 2)
-
-
-@contextmanager
-def _progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error; silent where that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar: RichProgress
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total or None)
-
-        yield advance
+        fail(f"{error}; check the path, and that TASTELINE_HOME can be written", 3)
 
 
 @app.command("import")
@@ -109,15 +61,15 @@ def import_(
 
     from app.engines import open_store
 
-    settings = _settings()
+    settings = read_settings()
     with closing(open_store(settings)) as store:
         report = _import(store, [Path(path) for path in paths], settings, format_, currency)
     if as_json:
         from dataclasses import asdict
 
-        _say_json(asdict(report))
+        say_json(asdict(report))
     else:
-        _say(_summary(report))
+        say(_summary(report))
 
 
 def _import(
@@ -125,7 +77,7 @@ def _import(
 ) -> ImportReport:
     from retrieval.importing.run import Progress, import_paths
 
-    with _progress("importing") as advance:
+    with progress_bar("importing") as advance:
 
         def show(at: Progress) -> None:
             advance(int(100 * (at.fraction or 0)), 100)
@@ -152,13 +104,13 @@ def index(as_json: AsJson = False) -> None:
     """Embed what changed, count behaviour, and swap in a new snapshot."""
     from app.bootstrap import build_index
 
-    with _progress("indexing") as advance:
-        products, changed, manifest = build_index(_settings(), advance)
+    with progress_bar("indexing") as advance:
+        products, changed, manifest = build_index(read_settings(), advance)
     if as_json:
         said = {"products": products, "changed": changed, "revision": manifest.revision, "embedder": manifest.embedder}
-        _say_json(said)
+        say_json(said)
     else:
-        _say(f"{products} products indexed, {changed} of them anew ({manifest.embedder}).")
+        say(f"{products} products indexed, {changed} of them anew ({manifest.embedder}).")
 
 
 @app.command()
@@ -167,7 +119,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
 ) -> None:
     """Run the HTTP service and its page."""
-    _serve(_settings(host=host, port=port), open_browser=False)
+    _serve(read_settings(host=host, port=port), open_browser=False)
 
 
 @app.command()
@@ -178,14 +130,14 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
     """Fill a shop and open its page: the demo shop, or your own data with --data."""
-    settings = _settings(port=port)
+    settings = read_settings(port=port)
     if data is None:
         _fill_demo(settings)
         settings = settings.model_copy(update={"home": settings.home / "demo", "shop_name": "Larkspur & Co."})
     else:
         settings = settings.model_copy(update={"home": settings.home / f"demo-{data.name}", "shop_name": data.name})
         _fill_from(settings, data, currency)
-    with _progress("indexing") as advance:
+    with progress_bar("indexing") as advance:
         from app.bootstrap import build_index
 
         build_index(settings, advance)
@@ -234,7 +186,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     from app.main import create_app
 
     if settings.unguarded():
-        _fail(f"refusing to listen on {settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]'", 2)
+        fail(f"refusing to listen on {settings.host} without a key: set TASTELINE_API_KEYS='[\"…\"]'", 2)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -242,7 +194,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        _fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another with --port", 2)
+        fail(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another with --port", 2)
     url = f"http://{settings.host}:{listener.getsockname()[1]}/"
     config = uvicorn.Config(
         create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False
@@ -282,7 +234,7 @@ def search(text: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 10, 
     from app.bootstrap import open_shop
     from retrieval.search import SearchQuery
 
-    with closing(open_shop(_settings(language_model="none"))) as shop:
+    with closing(open_shop(read_settings(language_model="none"))) as shop:
         _show(shop.searcher.search([SearchQuery(text, limit=limit)])[0], as_json)
 
 
@@ -294,7 +246,7 @@ def recommend(user: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 1
     from app.bootstrap import open_shop
     from retrieval.recommend import RecommendationQuery
 
-    with closing(open_shop(_settings(language_model="none"))) as shop:
+    with closing(open_shop(read_settings(language_model="none"))) as shop:
         _show(shop.recommender.recommend(RecommendationQuery(user_id=user, limit=limit)), as_json)
 
 
@@ -302,7 +254,7 @@ def _show(ranking: Ranking, as_json: bool) -> None:
     from app.schemas import RankingResponse
 
     if as_json:
-        _say(RankingResponse.of(ranking).model_dump_json())
+        say(RankingResponse.of(ranking).model_dump_json())
         return
     from rich.console import Console
     from rich.markup import escape
@@ -341,13 +293,13 @@ def chat(user: Annotated[str | None, typer.Option(help="Speak as this person.")]
             async for piece in shop.assistant.speak(turn, answer):
                 sys.stdout.write(piece)
                 sys.stdout.flush()
-            _say("")
+            say("")
 
-    with closing(open_shop(_settings())) as shop:
+    with closing(open_shop(read_settings())) as shop:
         try:
             asyncio.run(converse(shop))
         except (EOFError, KeyboardInterrupt):
-            _say("")
+            say("")
 
 
 @app.command()
@@ -367,7 +319,7 @@ def vllm(
     from app import vllm_server
     from retrieval.adapters.weights import language_model_folder
 
-    settings = _settings(language_model_name=model)
+    settings = read_settings(language_model_name=model)
     interpreter, adapters = vllm_server.python_of(python), vllm_server.adapters_of(adapter or [])
     vllm_server.free_port(port)  # told before the weights are converted
     plan = vllm_server.Plan(
@@ -381,7 +333,7 @@ def vllm(
         vllm_server.Golden(question, expect),
     )
     sys.stderr.write(f"tasteline: vLLM starts with {plan.name}, some minutes the first time; log: {plan.log}\n")
-    _say_json(vllm_server.check(plan)) if check else vllm_server.serve(plan, sys.stderr.write)
+    say_json(vllm_server.check(plan)) if check else vllm_server.serve(plan, sys.stderr.write)
 
 
 @app.command()
@@ -391,12 +343,12 @@ def erase(user: str, as_json: AsJson = False) -> None:
 
     from app.engines import open_store
 
-    with closing(open_store(_settings())) as store:
+    with closing(open_store(read_settings())) as store:
         removed = store.erase_user(user)
     if as_json:
-        _say_json({"user": user, "removed": removed})
+        say_json({"user": user, "removed": removed})
     else:
-        _say(f"{removed} rows removed.")
+        say(f"{removed} rows removed.")
 
 
 @app.command()
@@ -406,8 +358,8 @@ def export(user: str) -> None:
 
     from app.engines import open_store
 
-    with closing(open_store(_settings())) as store:
-        _say_json(store.export_user(user))
+    with closing(open_store(read_settings())) as store:
+        say_json(store.export_user(user))
 
 
 @app.command()
@@ -415,12 +367,12 @@ def doctor(as_json: AsJson = False) -> None:
     """Say what is configured, what works, and what to do about the rest."""
     from app.doctor import examine
 
-    findings = examine(_settings())
+    findings = examine(read_settings())
     if as_json:
-        _say_json({finding.part: {"ok": finding.ok, "detail": finding.detail} for finding in findings})
+        say_json({finding.part: {"ok": finding.ok, "detail": finding.detail} for finding in findings})
     else:
         for finding in findings:
-            _say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.detail}")
+            say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.detail}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(3)
 
@@ -437,9 +389,9 @@ def _report(report: dict[str, object], save: str | None, as_json: bool) -> None:
     commit = commit_of(Path(__file__).parent)
     report = {**report, "commit": commit.sha if commit else None}
     if as_json:
-        _say_json(report)
+        say_json(report)
     else:
-        _say(markdown_table(report))
+        say(markdown_table(report))
 
 
 def _saved(report: Mapping[str, object], name: str) -> None:
@@ -470,8 +422,8 @@ def eval_search(
     """nDCG, condensed nDCG and recall of words, meaning, their plain fusion, and this service."""
     from eval.served import run_search
 
-    with _progress("embedding") as advance:
-        report = run_search(data, _settings(), advance)
+    with progress_bar("embedding") as advance:
+        report = run_search(data, read_settings(), advance)
     _report(report.as_mapping(), save, as_json)
 
 
@@ -489,9 +441,9 @@ def _asked(data: str, systems: str | None, protocol: str, split: str, seed: int,
     from eval.recommending import Asked, names
 
     if protocol not in ("leave-one-out", "temporal"):
-        _fail(f"--protocol {protocol!r} is not known; there are leave-one-out and temporal", 2)
+        fail(f"--protocol {protocol!r} is not known; there are leave-one-out and temporal", 2)
     if split not in ("test", "valid"):
-        _fail(f"--split {split!r} is not known; there are test and valid", 2)
+        fail(f"--split {split!r} is not known; there are test and valid", 2)
     return Asked(data, protocol, split, names(systems), seed, audit)  # type: ignore[arg-type]
 
 
@@ -517,8 +469,8 @@ def eval_next_item(
     from eval.recommending import run_next_item
 
     asked = _asked(data, systems, protocol, split, seed, audit)
-    with _progress("embedding") as advance:
-        _report(run_next_item(asked, _settings(), _told, advance, sampled=sampled), save, as_json)
+    with progress_bar("embedding") as advance:
+        _report(run_next_item(asked, read_settings(), _told, advance, sampled=sampled), save, as_json)
 
 
 @evaluate.command("cold-start")
@@ -535,8 +487,10 @@ def eval_cold_start(
     """People of whom 0, 1 or 2-4 events or one sentence is known, and items that nobody had bought."""
     from eval.recommending import run_cold_start
 
-    with _progress("embedding") as advance:
-        reports = run_cold_start(_asked(data, systems, protocol, split, seed), _settings(), _told, advance, most=people)
+    with progress_bar("embedding") as advance:
+        reports = run_cold_start(
+            _asked(data, systems, protocol, split, seed), read_settings(), _told, advance, most=people
+        )
     _reports(reports, save, as_json)
 
 
@@ -565,10 +519,10 @@ def eval_rerank(
 
     pairs = [each.partition("=") for each in run or []]
     if wrong := [name for name, equals, path in pairs if not (name and equals and path)]:
-        _fail(f"--run {wrong[0]!r}: give NAME=FILE", 2)
+        fail(f"--run {wrong[0]!r}: give NAME=FILE", 2)
     rerank = Rerank(first, candidates, {name: Path(path) for name, _, path in pairs}, out, people, depth)
-    with _progress("embedding") as advance:
-        report = run_rerank(_asked(data, systems, protocol, split, seed), rerank, _settings(), _told, advance)
+    with progress_bar("embedding") as advance:
+        report = run_rerank(_asked(data, systems, protocol, split, seed), rerank, read_settings(), _told, advance)
     _report(report, save, as_json)
 
 
@@ -582,7 +536,7 @@ def eval_interests(
     """What people will buy in the next 30 days, by category and by product, and how sure one may be."""
     from eval.interests import run
 
-    _reports(run(data, _settings(), seed, _told), save, as_json)
+    _reports(run(data, read_settings(), seed, _told), save, as_json)
 
 
 @evaluate.command("compare")
@@ -597,7 +551,7 @@ def eval_compare(
 
     first, second = (read_result(path.parent, path.stem) for path in (before, after))
     found = compare(first, second, names=(str(before), str(after)))
-    _say_json(found.as_mapping()) if as_json else _say(found.markdown())
+    say_json(found.as_mapping()) if as_json else say(found.markdown())
 
 
 @evaluate.command("report")
@@ -610,9 +564,9 @@ def eval_report(
     """Everything, measured on a folder of data sets and put on one page that opens without a server."""
     from eval.everything import run_everything
 
-    with _progress("embedding") as advance:
-        written = run_everything(data, out, _settings(), _told, advance, only=only, again=again)
-    _say(f"{written}")
+    with progress_bar("embedding") as advance:
+        written = run_everything(data, out, read_settings(), _told, advance, only=only, again=again)
+    say(f"{written}")
 
 
 class Part(StrEnum):
@@ -650,18 +604,18 @@ def _assistant_reports(
     part: Part, data: Path | None, search_data: Path | None, answers: int, people: int, split: str
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """(name of a part of the result, or "", and the result)."""
-    settings = _settings()
+    settings = read_settings()
     if part is Part.CLAIMS:
         from eval.assistant import run_claims
 
-        with _progress("talking") as advance:
+        with progress_bar("talking") as advance:
             yield "", run_claims(settings, answers, progress=advance)
     elif part is Part.UNDERSTANDING:
         from eval.understanding import score
 
         yield "", score.run(settings, "dev" if split == "dev" else "test")
     elif data is None or (part is Part.JUDGING and search_data is None):
-        _fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
+        fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
     elif part is Part.INTERESTS:
         from eval import interest_words
 
@@ -698,7 +652,7 @@ def bench_index(
     """Products embedded per second, against SentenceTransformer.encode with its defaults."""
     from eval.bench import index
 
-    settings = _settings()
+    settings = read_settings()
     report = index.run(_bench_products(data), limit, settings.home / "models")
     _report(_described(report, data, {"limit": limit}), save, as_json)
 
@@ -713,7 +667,7 @@ def bench_search(
     """The endpoint's latency alone and throughput with 32 clients, against a plain encoder + FAISS route."""
     from eval.bench import search
 
-    home = _settings().home / "bench" / (data.name if data else "demo")
+    home = read_settings().home / "bench" / (data.name if data else "demo")
     report = search.run(_bench_products(data), home, seconds)
     _report(_described(report, data, {"seconds": seconds}), save, as_json)
 
@@ -723,7 +677,7 @@ def bench_filters(data: BenchData = None, save: Save = None, as_json: AsJson = F
     """Recall against an exact scan, and latency, under filters that keep 50 % to 0.1 %."""
     from eval.bench import filters
 
-    home = _settings().home / "bench" / (data.name if data else "demo")
+    home = read_settings().home / "bench" / (data.name if data else "demo")
     _report(_described(filters.run(_bench_products(data), home), data, {}), save, as_json)
 
 
@@ -750,7 +704,7 @@ def bench_chat(
     """Time to the first and to the last token of an answer, against the bare engine on the same prompts."""
     from eval.bench import chat
 
-    settings = _settings()
+    settings = read_settings()
     settings = settings.model_copy(update={"home": settings.home / "bench" / (data.name if data else "demo")})
     report = chat.run(_bench_products(data), settings, repeats)
     _report(_described(report, data, {"repeats": repeats}), save, as_json)

@@ -8,6 +8,7 @@ TastelineError
 │   └── Unauthorised        no key, or a wrong one
 ├── SetupError            the operator's: run the command in `remedy` (HTTP 503, exit 3)
 │   ├── SnapshotMismatch    the index was built by another model or is damaged
+│   ├── ModelDamaged        files of a trained model are missing or not what its card says
 │   └── MissingExtra        an optional package or weight is not installed
 └── TransientError        nobody's: the same call may succeed later  (HTTP 503 or 429 + Retry-After, exit 4)
     ├── DeadlineExceeded    the time given for it ran out
@@ -53,6 +54,10 @@ class SetupError(TastelineError):
 
 
 class SnapshotMismatch(SetupError):
+    pass
+
+
+class ModelDamaged(SetupError):
     pass
 
 

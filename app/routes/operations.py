@@ -35,11 +35,13 @@ async def ready(shop: TheShop, response: Response) -> ReadyResponse:
         size = indexes.catalogue.size
     response.status_code = 503 if reasons else 200
     notes = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
+    notes += [model.problem for model in shop.trained if model.problem]
     return ReadyResponse(
         status="not ready" if reasons else "ready",
         reasons=reasons + notes,
         products=size,
         revision=shop.live.revision,
+        models={model.kind: loaded.entry.id for model in shop.trained if (loaded := model.current())},
     )
 
 

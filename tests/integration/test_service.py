@@ -9,7 +9,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from app.main import create_app
+from retrieval.live_model import LiveModel
+from retrieval.registry import Registry
 from tasteline.settings import Settings
+from tests.unit.retrieval.trained import WEIGHTS, card, damage, registered
 
 
 def found(client: TestClient, **request: object) -> list[str]:
@@ -192,6 +195,24 @@ def test_operations(client: TestClient) -> None:
     assert 'tasteline_requests_total{route="/v1/search",status="200"}' in metrics
     headers = client.get("/").headers
     assert "default-src 'self'" in headers["content-security-policy"]
+
+
+def test_readiness_names_the_trained_models_in_use(client: TestClient, settings: Settings) -> None:
+    registry = Registry(settings.home)
+    live: LiveModel[object] = LiveModel(registry, "next-item", lambda entry: (entry.folder / WEIGHTS).read_text())
+    shop = client.app.state.shop  # type: ignore[attr-defined]
+    shop.trained = (live,)
+    assert client.get("/health/ready").json()["models"] == {}
+    for number in range(2):
+        entry = registered(registry, number)
+        registry.promote(entry.id)
+        if number:
+            damage(entry)
+        live.follow()
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json()["models"]) == (200, {"next-item": card(0).id})
+    [note] = ready.json()["reasons"]
+    assert "Run: tasteline models rollback next-item" in note
 
 
 def test_logs_carry_no_words_of_shoppers(client: TestClient) -> None:

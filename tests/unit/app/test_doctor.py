@@ -7,11 +7,14 @@ from pydantic import SecretStr
 
 from app import bootstrap, engines
 from app.doctor import Finding, examine
+from retrieval.registry import Registry
 from tasteline.errors import MissingExtra
 from tasteline.settings import Settings
 from tasteline.types import Product
+from tests.unit.retrieval.trained import card, damage, registered
 
-PARTS = ["home", "store", "embedder", "index", "language model", "listening"]
+KINDS = ["next-item model", "encoder model", "reranker model", "llm model"]
+PARTS = ["home", "store", "embedder", "index", "language model", *KINDS, "listening"]
 
 
 @pytest.fixture
@@ -69,6 +72,33 @@ def test_a_home_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
     found = findings(settings.model_copy(update={"home": tmp_path / "file"}))
     assert not found["store"].ok
     assert "TASTELINE_HOME" in found["store"].detail
+
+
+def test_trained_models_are_told_with_the_next_step(settings: Settings) -> None:
+    untrained = findings(settings)
+    assert all(untrained[kind].detail.startswith("none: ") for kind in KINDS)
+    assert "`tasteline train next-item`" in untrained["next-item model"].detail
+    registry = Registry(settings.home)
+    for number in range(2):
+        registered(registry, number)
+    waiting = findings(settings)["next-item model"]
+    assert waiting.detail == f"none of 2 is live; `tasteline models promote {card(1).id}` takes the newest"
+    registry.promote(card(0).id)
+    live = findings(settings)
+    told = f"{card(0).id}, trained 2026-03-01 on tents-and-kettles (56,000 events)"
+    assert (live["next-item model"].ok, live["next-item model"].detail) == (True, told)
+    assert live["encoder model"].detail.startswith("none: ")
+
+
+def test_a_damaged_model_is_told_with_its_remedy(settings: Settings) -> None:
+    registry = Registry(settings.home)
+    for number in range(2):
+        damaged = registered(registry, number)
+        registry.promote(damaged.id)
+    damage(damaged)
+    found = findings(settings)
+    assert [part for part, finding in found.items() if not finding.ok] == ["next-item model"]
+    assert "Run: tasteline models rollback next-item" in found["next-item model"].detail
 
 
 def test_keys_are_counted_and_never_shown(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasteline import cli
+from tests.unit.tasteline.shell import Shell, failed
 
 FEED = [
     {
@@ -31,54 +31,6 @@ EVENTS = [
 ]
 
 
-class Outcome:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> dict[str, object]:
-        """The one JSON object that is all of standard output."""
-        assert self.out.count("\n") == 1, self.out
-        value = json.loads(self.out)
-        assert isinstance(value, dict)
-        return value
-
-
-class Shell:
-    """Runs `tasteline ARGUMENTS…` in this process, with a home of its own."""
-
-    def __init__(self, home: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self.home = home
-        self._capture = capture
-        self._patch = patch
-
-    def __call__(self, *arguments: str) -> Outcome:
-        self._patch.setattr("sys.argv", ["tasteline", *arguments])
-        self._capture.readouterr()
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        printed = self._capture.readouterr()
-        assert isinstance(code, int)
-        return Outcome(code, printed.out, printed.err)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    for name, value in (
-        ("HOME", str(tmp_path / "home")),
-        ("EMBEDDER", "hashing"),
-        ("LANGUAGE_MODEL", "none"),
-        ("VECTOR_INDEX", "numpy"),
-    ):
-        monkeypatch.setenv(f"TASTELINE_{name}", value)
-    monkeypatch.delenv("TASTELINE_API_KEYS", raising=False)
-    return Shell(tmp_path / "home", capsys, monkeypatch)
-
-
 @pytest.fixture
 def filled(shell: Shell, tmp_path: Path) -> Shell:
     for name, rows in (("products", FEED), ("events", EVENTS)):
@@ -86,14 +38,6 @@ def filled(shell: Shell, tmp_path: Path) -> Shell:
         assert shell("import", str(tmp_path / f"{name}.jsonl")).code == 0
     assert shell("index").code == 0
     return shell
-
-
-def failed(outcome: Outcome, code: int) -> str:
-    """Ended with `code`, printed nothing, and said one clear line."""
-    assert (outcome.code, outcome.out) == (code, "")
-    [line] = outcome.err.splitlines()
-    assert line.startswith("tasteline: ")
-    return line
 
 
 def test_import_counts_and_keeps_what_it_could_not_take(shell: Shell, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tasteline.errors import (
     InputError,
     InvalidInput,
     MissingExtra,
+    ModelDamaged,
     NotFound,
     Overloaded,
     SetupError,
@@ -23,7 +24,7 @@ from tasteline.errors import (
 
 FAMILIES: dict[type[TastelineError], set[type[TastelineError]]] = {
     InputError: {InvalidInput, NotFound, TooLarge, Unauthorised},
-    SetupError: {SnapshotMismatch, MissingExtra},
+    SetupError: {SnapshotMismatch, ModelDamaged, MissingExtra},
     TransientError: {DeadlineExceeded, Overloaded, EngineFailed},
 }
 

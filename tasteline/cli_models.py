@@ -1,0 +1,114 @@
+"""`tasteline models`: which trained models there are, and which one of each kind the service uses."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tasteline.terminal import AsJson, read_settings, say, say_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.registry import Change, Entry, Registry
+
+app = typer.Typer(help="Trained models: which there are and which are live.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Of a model, or as much of its beginning as no other shares.")]
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Option(help="next-item, encoder, reranker or llm; default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """All trained models, oldest first within their kind."""
+    from retrieval.model_card import kind_of
+
+    only = kind_of(kind) if kind else None
+    registry = _registry()
+    entries, damaged = registry.entries(only), [str(error) for error in registry.damaged(only)]
+    if as_json:
+        say_json({"models": [_described(entry) for entry in entries], "damaged": damaged})
+        return
+    for message in damaged:
+        sys.stderr.write(f"tasteline: {message}\n")
+    _print(_table(entries)) if entries else say("No model was trained yet.")
+
+
+@app.command()
+def show(model: Id, as_json: AsJson = False) -> None:
+    """One model's card: data, code, settings, and its metrics beside the baselines'."""
+    from retrieval.model_card import card_to_markdown
+
+    entry = _registry().find(model)
+    say_json(_described(entry)) if as_json else say(card_to_markdown(entry.card, entry.state).rstrip())
+
+
+@app.command()
+def promote(model: Id, as_json: AsJson = False) -> None:
+    """Make a model the live one of its kind; a running service uses it within two seconds."""
+    registry = _registry()
+    _tell(registry.promote(registry.find(model).id), as_json)
+
+
+@app.command()
+def rollback(
+    kind: Annotated[str, typer.Argument(help="next-item, encoder, reranker or llm.")], as_json: AsJson = False
+) -> None:
+    """Take the last promotion back: what was live before it is live again."""
+    from retrieval.model_card import kind_of
+
+    _tell(_registry().rollback(kind_of(kind)), as_json)
+
+
+def _registry() -> Registry:
+    from retrieval.registry import Registry
+
+    return Registry(read_settings().home)
+
+
+def _tell(change: Change, as_json: bool) -> None:
+    live = change.live
+    if as_json:
+        say_json({"kind": live.card.kind, "live": live.id, "before": change.before, "changed": change.changed})
+    elif not change.changed:
+        say(f"{live.card.kind} {live.id} is live already.")
+    else:
+        before = f"before it was {change.before}" if change.before else "none was before"
+        say(f"{live.card.kind} {live.id} is live; {before}.")
+
+
+def _described(entry: Entry) -> dict[str, object]:
+    import json
+
+    from retrieval.model_card import card_to_json
+
+    return {"state": entry.state, "folder": str(entry.folder), **json.loads(card_to_json(entry.card))}
+
+
+def _table(entries: list[Entry]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("id", "kind", "state", "created", "data", "metric", box=None)
+    table.add_column("seconds", justify="right")
+    for entry in entries:
+        card = entry.card
+        value = "not measured" if card.main_value is None else f"{card.main_metric} {card.main_value:.4f}"
+        created = f"{card.created:%Y-%m-%d %H:%M}"
+        cells = (entry.id, card.kind, entry.state, created, card.data.name, value, f"{card.seconds:,.0f}")
+        table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+def _print(table: Table) -> None:
+    """Wide enough for a script to read a row as a line where standard output is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
