@@ -35,8 +35,6 @@ from tasteline.types import Vectors
 AT_ONCE = 512
 """Histories whose candidates are made together: some 100 MB of features."""
 CUT_OFF = 10
-POOL = 20
-"""Batches among which pieces of like length are brought together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +77,8 @@ class NetworkSettings:
     """Drawn from all items for each batch, and shared by all its places."""
     log_q: bool = False
     """Whether a sampled item counts for all that were not drawn: + log(items / negatives) on its score."""
-    batch: int = 1_024
-    """Places in a step."""
+    batch: int = 128
+    """Sequences in a step."""
     measured: int = 8_000
     """Valid cases, drawn, by which it stops."""
 
@@ -284,19 +282,15 @@ class Windows:
         return cls(tokens, np.maximum(tokens.starts[person], last - length), last)
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """All pieces once in a new order, some `size` places at a time, with the item that follows each place.
+        """All pieces once in a new order, `size` at a time, with the item that follows each place.
 
-        Pieces of like length stand together, so that little of a recurrent encoder's table is empty; as many places in
-        each batch, so that a step of a short history counts as much as one of a long.
+        Pieces of any length stand together: brought together by length, which spares empty places, they take fewer
+        seconds and reach less (nDCG@10 on the valid part of Beauty .0766 instead of .0794).
         """
-        lengths = self.last - self.first
-        pools = np.arange(len(self)) // max(1, POOL * size // max(1, int(lengths.mean())))
         order = rng.permutation(len(self))
-        order = order[np.lexsort((lengths[order], pools))]
-        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // size)) + 1
-        groups = np.split(order, cuts)
-        for group in rng.permutation(len(groups)):
-            first, last = self.first[groups[group]], self.last[groups[group]]
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            first, last = self.first[chosen], self.last[chosen]
             following = torch.from_numpy(self.tokens.items[ranges(first, last) + 1])
             yield Batch(*self.tokens.packed(first, last), following)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from retrieval.models.item_features import ItemFeatures
 from retrieval.models.sequences import GAP_COUNT, KIND_COUNT, Numbers, Sequences, ranges
@@ -39,6 +40,8 @@ class Packed:
     """(t,) where each item stands in a table of `shape`, left-aligned, read row by row."""
     shape: tuple[int, int]
     """n and the length of the longest."""
+    lengths: Tensor
+    """(n,)"""
 
     @classmethod
     def of(cls, tokens: Numbers, first: Numbers, last: Numbers) -> Packed:
@@ -49,7 +52,8 @@ class Packed:
         cells = places + np.repeat(np.arange(len(first)) * width - first, lengths)
         from_end = np.repeat(last - 1, lengths) - places
         as_tensor = torch.from_numpy
-        return cls(as_tensor(tokens[places]), as_tensor(from_end), as_tensor(cells), (len(first), width))
+        shape = (len(first), width)
+        return cls(as_tensor(tokens[places]), as_tensor(from_end), as_tensor(cells), shape, as_tensor(lengths))
 
     def table(self, values: Tensor) -> Tensor:
         """(t, d) values in their cells, zeros elsewhere: (n, longest, d)."""
@@ -206,12 +210,18 @@ class NextItemNetwork(nn.Module):
         vectors = vectors * math.sqrt(self.shape.width)
         states = self._dropout(vectors + self._places(sequences.from_end) + self._kinds(kinds) + self._gaps(gaps))
         if self._recurrent is not None:
-            table, _ = self._recurrent(sequences.table(states))
-            states = states + self._dropout(table.reshape(-1, self.shape.width)[sequences.cells])
+            states = states + self._dropout(self._recurred(self._recurrent, states, sequences))
         for block in self._blocks:
             states = block(states, sequences)
         normal: Tensor = self._norm(states)
         return normal
+
+    @staticmethod
+    def _recurred(recurrent: nn.GRU | nn.LSTM, states: Tensor, sequences: Packed) -> Tensor:
+        """Packed by steps, so that what is past the end of a short sequence is not computed."""
+        packed = pack_padded_sequence(sequences.table(states), sequences.lengths, batch_first=True, enforce_sorted=False)
+        table, _ = pad_packed_sequence(recurrent(packed)[0], batch_first=True, total_length=sequences.shape[1])
+        return table.reshape(-1, states.shape[1])[sequences.cells]
 
     def people(self, sequences: Sequences, vectors_of: Callable[[Numbers], Vectors] | None = None) -> Tensor:
         """(n, width): what each sequence says of what comes next.
