@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from eval.baselines.content import text_vectors
 from eval.data.interactions import TYPES, Codes, Histories
+from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
 from finetune.next_item import (
     AT_ONCE,
@@ -33,6 +38,7 @@ from finetune.next_item import (
     train_ranker,
 )
 from finetune.training import Epoch, Schedule, best_of
+from retrieval.model_card import ModelCard, Scalar, TrainingData, new_id
 from retrieval.models.following import Following, FollowingSettings
 from retrieval.models.item_features import Description, ItemFeatures, Vocabulary
 from retrieval.models.network import NextItemNetwork
@@ -161,7 +167,7 @@ class Learned:
     name = "learned"
 
     def __init__(self, recipe: Recipe, materials: Materials) -> None:
-        self._recipe, self._materials = recipe, materials
+        self.recipe, self._materials = recipe, materials
         self.stored: StoredRanker | None = None
         self.fit_seconds = 0.0
 
@@ -188,7 +194,7 @@ class Learned:
             list(self.stored.networks.values()), self.stored.fusion, shelf, from_each=self.stored.from_each
         )
         self._timed = learning.timed
-        return {"networks": ", ".join(self._recipe.networks), "from_each": self._recipe.from_each}
+        return {"networks": ", ".join(self.recipe.networks), "from_each": self.recipe.from_each}
 
     def rank(self, histories: Histories, k: int) -> Codes:
         assert self.stored is not None
@@ -203,13 +209,13 @@ class Learned:
 
     def _train(self, learning: Learning, corpus: Corpus) -> Trained:
         return train_ranker(
-            corpus, self._recipe, seed=learning.seed, told=self._materials.heard, fit=Keeping(learning.cache)
+            corpus, self.recipe, seed=learning.seed, told=self._materials.heard, fit=Keeping(learning.cache)
         )
 
     def _folder(self, learning: Learning, corpus: Corpus) -> Path | None:
         if learning.cache is None:
             return None
-        known = [VERSION, self._recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
+        known = [VERSION, self.recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
         digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
         return learning.cache / self.name / digest.hexdigest()[:16]
 
@@ -223,12 +229,47 @@ class Learned:
             fusion=trained.fusion,
             following=trained.following,
             repeats=learning.repeats,
-            from_each=self._recipe.from_each,
+            from_each=self.recipe.from_each,
             embedder=self._materials.embedder.name,
         )
 
 
+def card_of(ranker: Learned, learning: Learning, metrics: Mapping[str, Mapping[str, float]], split: str) -> ModelCard:
+    """What the registry keeps of a ranker: how it came about, and its table where it was measured."""
+    created, commit = datetime.now(UTC), commit_of(Path(__file__).parent)
+    train = learning.train
+    people = len(np.unique(train.users))
+    return ModelCard(
+        id=new_id(created, secrets.token_hex(3)),
+        kind="next-item",
+        created=created,
+        data=TrainingData(learning.dataset, learning.checksum, people, len(learning.catalogue), len(train)),
+        settings=_flat(ranker.recipe.as_json()),
+        metrics=metrics,
+        system=Learned.name,
+        main_metric=MAIN_METRIC,
+        split=split,
+        seconds=ranker.fit_seconds,
+        seed=learning.seed,
+        machine=cast(Mapping[str, str | int], machine()),
+        version=metadata.version(DISTRIBUTION),
+        commit=commit.sha if commit else None,
+        dirty=commit.dirty if commit else False,
+    )
+
+
+def _flat(values: Mapping[str, object], before: str = "") -> dict[str, Scalar]:
+    flat: dict[str, Scalar] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{before}{name}.")
+        else:
+            flat[f"{before}{name}"] = cast(Scalar, value)
+    return flat
+
+
 SECONDS_FILE = "seconds.json"
+MAIN_METRIC = "ndcg@10"
 
 
 def _keep(stored: StoredRanker, folder: Path, seconds: float) -> None:

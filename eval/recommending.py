@@ -70,23 +70,30 @@ class Bench:
         dataset: Dataset,
         progress: Progress | None,
         heard: Heard = lambda part, epoch: None,
+        products: Mapping[str, Product] | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
-        """`heard` is told of each epoch of a training."""
+        """`heard` is told of each epoch of a training. `products` and `embedder`: where the shop's own are known."""
         self.settings = settings
         self.dataset = dataset
         self.progress = progress
         self.heard = heard
+        self._known = products
+        self._given_embedder = embedder
 
     @cached_property
     def embedder(self) -> Embedder:
-        return open_embedder(self.settings.model_copy(update={"home": self.settings.home / "eval" / "cache"}))
+        home = self.settings.home / "eval" / "cache"
+        return self._given_embedder or open_embedder(self.settings.model_copy(update={"home": home}))
 
     @cached_property
     def materials(self) -> Materials:
         """What the learned systems share; their products are read as the shop's import reads them."""
         return Materials(self.embedder, self._products, self.heard)
 
-    def _products(self) -> dict[str, Product]:
+    def _products(self) -> Mapping[str, Product]:
+        if self._known is not None:
+            return self._known
         return {product.id: product for product in products_of(self.feed)} if self.feed else {}
 
     @property
@@ -102,6 +109,11 @@ RECIPE = Recipe()
 def network(name: str, bench: Bench) -> NextItemSystem:
     """One network of the recipe alone."""
     return LearnedNetwork(name, RECIPE.networks[name], bench.materials, RECIPE.schedule)
+
+
+def served_by(bench: Bench) -> ServedNextItem:
+    """This service with the learned ranker live in it."""
+    return ServedNextItem(bench.settings, bench.feed, bench.progress, Learned(RECIPE, bench.materials))
 
 
 BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
@@ -147,11 +159,33 @@ def run_next_item(
     """
     dataset = load(asked.data)
     split = split_of(dataset, asked.protocol)
-    check_split(split, dataset)
     drawn = against_sample(split, negatives=sampled, seed=asked.seed) if sampled else None
-    split = drawn.split if drawn else split
-    with systems_of(asked, dataset, settings, progress) as (systems, notes):
-        audits = _audited(asked, dataset, settings, progress, told) if asked.audit else {}
+    bench = Bench(settings, dataset, progress)
+    return measure(asked, dataset, drawn.split if drawn else split, bench, settings, told, drawn).report
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished measurement with what it fitted."""
+
+    report: dict[str, object]
+    systems: Sequence[NextItemSystem]
+    learning: Learning
+
+
+def measure(
+    asked: Asked,
+    dataset: Dataset,
+    split: Split,
+    bench: Bench,
+    settings: Settings,
+    told: Callable[[str], None],
+    drawn: SampledSplit | None = None,
+) -> Run:
+    """Fit and ask the systems; `drawn` ranks against a sample."""
+    check_split(split, dataset)
+    with systems_of(asked, bench) as (systems, notes):
+        audits = _audited(asked, dataset, settings, bench.progress, told) if asked.audit else {}
         learning = learning_of(dataset, split, settings, asked.seed)
         whole, looks = opened(dataset, split, asked, settings)
         cases = whole.test if asked.part == "test" else whole.valid
@@ -166,7 +200,7 @@ def run_next_item(
             strict=bool(asked.systems),
             rank=_sampled_rank(drawn, asked.part) if drawn else None,
         )
-    return _described(measured, whole, asked, looks, notes, audits)
+        return Run(_described(measured, whole, asked, looks, notes, audits), systems, learning)
 
 
 def run_cold_start(
@@ -184,7 +218,8 @@ def run_cold_start(
     dataset = load(asked.data)
     cold = cold_start(split_of(dataset, asked.protocol), dataset, most=most, seed=asked.seed)
     check_split(cold.split, dataset)
-    with systems_of(asked, dataset, settings, progress) as (systems, notes):
+    bench = Bench(settings, dataset, progress)
+    with systems_of(asked, bench) as (systems, notes):
         learning = learning_of(dataset, cold.split, settings, asked.seed)
         whole, looks = opened(dataset, cold.split, asked, settings)
         measured = next_item.evaluate(
@@ -199,7 +234,7 @@ def run_cold_start(
             left_out=notes,
             strict=bool(asked.systems),
         )
-        spoken = _spoken(Bench(settings, dataset, progress), systems, cold, asked, learning)
+        spoken = _spoken(bench, systems, cold, asked, learning)
     return {
         "": _described(measured, whole, asked, looks, notes, {}),
         "sentence": _described(spoken, whole, asked, looks, {}, {}),
@@ -246,10 +281,10 @@ def _spoken(
     )
 
 
-def split_of(dataset: Dataset, protocol: ProtocolName) -> Split:
+def split_of(dataset: Dataset, protocol: ProtocolName, *, repeats: bool = False) -> Split:
     """Temporal: the last month for test and the one before for valid, or a tenth of the events each in a short set."""
     if protocol == "leave-one-out":
-        return leave_one_out(dataset)
+        return leave_one_out(dataset, repeats=repeats)
     if not dataset.timed:
         raise InvalidInput(f"{dataset.name} has no times that could be compared between people; use leave-one-out")
     order = dataset.interactions.order
@@ -286,21 +321,18 @@ def _sampled_rank(drawn: SampledSplit, part: Part) -> next_item.Rank:
 
 
 @contextmanager
-def systems_of(
-    asked: Asked, dataset: Dataset, settings: Settings, progress: Progress | None
-) -> Iterator[tuple[list[NextItemSystem], dict[str, str]]]:
+def systems_of(asked: Asked, bench: Bench) -> Iterator[tuple[list[NextItemSystem], dict[str, str]]]:
     """The systems, ours last and opened; and a place for notes of what had to be left out."""
     unknown = set(asked.systems) - {*BASELINES, OURS}
     if unknown:
         raise InvalidInput(
             f"no system is called {', '.join(sorted(unknown))}; there are {', '.join(BASELINES)}, {OURS}"
         )
-    bench = Bench(settings, dataset, progress)
     wanted = asked.systems or (*BASELINES, OURS)
     with ExitStack() as stack:
         systems = [BASELINES[name](bench) for name in BASELINES if name in wanted]
         if OURS in wanted:
-            systems.append(stack.enter_context(ServedNextItem(settings, bench.feed, progress)))
+            systems.append(stack.enter_context(served_by(bench)))
         yield systems, {}
 
 
@@ -333,7 +365,7 @@ def _audited(
 
             def make(decoy: Dataset, name: str = name, stack: ExitStack = stack) -> NextItemSystem:
                 wanted = replace(asked, systems=(name,))
-                return stack.enter_context(systems_of(wanted, decoy, settings, progress))[0][0]
+                return stack.enter_context(systems_of(wanted, Bench(settings, decoy, progress)))[0][0]
 
             home = settings.home / "eval" / "decoys" / dataset.checksum[:16]
             write = write_amazon(dataset.folder, home) if dataset.folder and _is_amazon(dataset.folder) else None

@@ -21,7 +21,7 @@ from eval.datasets import JudgedSearch, load_judged_search
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.protocols.checks import check_split
 from eval.protocols.split import Cases
-from eval.recommending import Asked, learning_of, opened, split_of, systems_of
+from eval.recommending import Asked, Bench, learning_of, opened, split_of, systems_of
 from eval.rerank import LOOKED_THROUGH, by_lists, cut_half, recall_of, reordered
 from eval.search import PROTOCOL, SearchSystem, slices, values_of
 from eval.served import Progress, served
@@ -67,7 +67,7 @@ def _people(
     split = split_of(dataset, asked.protocol)
     check_split(split, dataset)
     wanted = replace(asked, systems=tuple(dict.fromkeys((*asked.systems, rerank.first))) if asked.systems else ())
-    with systems_of(wanted, dataset, settings, progress) as (systems, notes):
+    with systems_of(wanted, Bench(settings, dataset, progress)) as (systems, notes):
         learning = learning_of(dataset, split, settings, asked.seed)
         split, looks = opened(dataset, split, asked, settings)
         cases, cut = _sampled(split.test if asked.part == "test" else split.valid, rerank.people, asked.seed)

@@ -19,10 +19,13 @@ import numpy as np
 
 from app.shop import Shop
 from eval.data.interactions import TYPES, Catalogue, Codes, Histories
+from eval.learned import Learned, card_of
 from eval.measured import OURS
 from eval.served import Progress, served
 from eval.systems import Learning
+from retrieval.models.ranker_files import write_ranker
 from retrieval.recommend import RecommendationQuery
+from retrieval.registry import Registry
 from tasteline.settings import Settings
 from tasteline.types import Event
 
@@ -32,15 +35,23 @@ VECTORS_FILE = "embeddings.db"
 class ServedNextItem:
     """What the home page shows a person with that history, as a session; strangers get what it shows strangers.
 
-    `products`: the feed to import; None writes one out of the catalogue's texts. Close it when done.
+    `products`: the feed to import; None writes one out of the catalogue's texts. `learned`: the ranker that is live in
+    it; None leaves the shop without one. Close it when done.
     """
 
     name = OURS
 
-    def __init__(self, settings: Settings, products: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        products: Path | None = None,
+        progress: Progress | None = None,
+        learned: Learned | None = None,
+    ) -> None:
         self._settings = settings
         self._products = products
         self._progress = progress
+        self._learned = learned
         self._open = ExitStack()
         self._fitted: tuple[Shop, Learning] | None = None
 
@@ -60,6 +71,9 @@ class ServedNextItem:
         products = self._products or _written(feed / "products.jsonl", _product_lines(learning.catalogue))
         shop = served([products, feed / "events.jsonl"], learning.checksum, self._settings, self._progress)
         self._fitted = self._open.enter_context(shop), learning
+        if self._learned is not None:
+            self._learned.fit(learning)
+            _make_live(self._learned, self._fitted[0], learning)
 
     def rank(self, histories: Histories, k: int) -> Codes:
         """Every history asked for itself, as a request would; products that the catalogue lacks are left out."""
@@ -86,6 +100,19 @@ class ServedNextItem:
             found = [numbers[item.product.id] for item in items if item.product.id in numbers]
             ranked[case, : len(found)] = found
         return ranked
+
+
+def _make_live(learned: Learned, shop: Shop, learning: Learning) -> None:
+    """Register the ranker in the shop's own home, as `tasteline train` does, and let the shop take it up."""
+    assert learned.stored is not None
+    stored = learned.stored
+    shutil.rmtree(shop.settings.home / "models" / "registry", ignore_errors=True)  # of an earlier run, another seed
+    registry = Registry(shop.settings.home)
+    entry = registry.register(card_of(learned, learning, {}, "valid"), lambda folder: write_ranker(stored, folder))
+    registry.promote(entry.id)
+    shop.follower.tick()
+    if problem := next((each.problem for each in shop.trained if each.problem), None):
+        raise RuntimeError(problem)
 
 
 def steps(histories: Histories, case: int, learning: Learning) -> tuple[Event, ...]:

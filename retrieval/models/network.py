@@ -219,7 +219,9 @@ class NextItemNetwork(nn.Module):
     @staticmethod
     def _recurred(recurrent: nn.GRU | nn.LSTM, states: Tensor, sequences: Packed) -> Tensor:
         """Packed by steps, so that what is past the end of a short sequence is not computed."""
-        packed = pack_padded_sequence(sequences.table(states), sequences.lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            sequences.table(states), sequences.lengths, batch_first=True, enforce_sorted=False
+        )
         table, _ = pad_packed_sequence(recurrent(packed)[0], batch_first=True, total_length=sequences.shape[1])
         return table.reshape(-1, states.shape[1])[sequences.cells]
 

@@ -1,0 +1,103 @@
+"""`tasteline train next-item`: the shop's own events in; a ranker in the registry and the table of what it brings out.
+
+Takes settings, trains as the harness does (fitted on train, stopped by valid, test looked at once), registers what was
+measured, and makes it live where it is ahead of every baseline. The one place where training, measuring and the
+registry meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from app.bootstrap import build_index
+from app.engines import open_embedder, open_store
+from eval.data.interactions import PURCHASE, Dataset
+from eval.data.stored import read_store
+from eval.learned import MAIN_METRIC, Heard, Learned, card_of
+from eval.recommending import Asked, Bench, measure, split_of
+from eval.served import Progress
+from retrieval.importing.run import import_paths
+from retrieval.model_card import ModelCard
+from retrieval.models.ranker_files import StoredRanker, write_ranker
+from retrieval.recommend import BUY_AGAIN
+from retrieval.registry import Entry, Registry
+from tasteline.settings import Settings
+
+BESIDE = ("popular", "item_knn", "cooccurrence")
+"""Baselines that cost seconds; more with `--systems`."""
+LEARNED = Learned.name
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingAsked:
+    """What the command line says."""
+
+    data: Path | None = None
+    """Imported into the shop first."""
+    currency: str | None = None
+    systems: tuple[str, ...] = BESIDE
+    seed: int = 0
+    promote: bool = True
+
+
+def train_next_item(
+    asked: TrainingAsked,
+    settings: Settings,
+    told: Callable[[str], None],
+    heard: Heard = lambda part, epoch: None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, object], Entry, bool]:
+    """The table as a result mapping, the registered ranker, and whether it is live now.
+
+    Raises InvalidInput where there are no products, no events, or nobody with three steps.
+    """
+    if asked.data is not None:
+        told(f"import of {asked.data}")
+        with closing(open_store(settings)) as store:
+            rejects = settings.home / "rejects.jsonl"
+            import_paths([asked.data], store, rejects_file=rejects, currency=asked.currency)
+    told("index")
+    build_index(settings, progress)
+    with closing(open_store(settings)) as store:
+        dataset, products = read_store(store, settings.home.resolve().name)
+    repeats = _repeat_share(dataset) >= BUY_AGAIN
+    split = split_of(dataset, "leave-one-out", repeats=repeats)
+    bench = Bench(settings, dataset, progress, heard, products, open_embedder(settings))
+    measured = measure(
+        Asked(dataset.name, systems=(*asked.systems, LEARNED), seed=asked.seed), dataset, split, bench, settings, told
+    )
+    ranker = next(system for system in measured.systems if isinstance(system, Learned))
+    assert ranker.stored is not None
+    systems = cast(Mapping[str, Mapping[str, float]], measured.report["systems"])
+    card = card_of(ranker, measured.learning, systems, str(measured.report["part"]))
+    entry = register_ranker(settings.home, ranker.stored, card)
+    live = asked.promote and _is_ahead(measured.report)
+    if live:
+        Registry(settings.home).promote(entry.id)
+    return measured.report, entry, live
+
+
+def register_ranker(home: Path, stored: StoredRanker, card: ModelCard) -> Entry:
+    return Registry(home).register(card, lambda folder: write_ranker(stored, folder))
+
+
+def _is_ahead(report: Mapping[str, object]) -> bool:
+    """Whether no baseline is better; equal will do, as where nothing can be told apart."""
+    systems = cast(Mapping[str, Mapping[str, float]], report["systems"])
+    ours = systems[LEARNED][MAIN_METRIC]
+    return all(ours >= values[MAIN_METRIC] for values in systems.values())
+
+
+def _repeat_share(dataset: Dataset) -> float:
+    """Share of purchases of something that the person had bought before."""
+    bought = dataset.interactions.where(dataset.interactions.types == PURCHASE)
+    if not len(bought):
+        return 0.0
+    pairs = bought.users.astype(np.int64) * len(dataset.catalogue) + bought.items
+    return 1.0 - len(np.unique(pairs)) / len(pairs)
