@@ -52,7 +52,7 @@ from tasteline.types import Product
 Products = Callable[[], Mapping[str, Product]]
 Heard = Callable[[str, Epoch], None]
 """Which part of a training, and its epoch."""
-VERSION = 1
+VERSION = 2
 """Raise it when the code learns something else from the same settings: what was kept is then trained anew."""
 _KIND_OF_TYPE = np.array([KINDS.get(each, -1) for each in TYPES], dtype=np.int8)
 

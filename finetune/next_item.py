@@ -245,7 +245,9 @@ def train_network(
         checkpoint,
         hashlib.sha256(f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode()).hexdigest(),
     )
-    return network, job.run()
+    curve = job.run()
+    network.neutralise(windows.tokens)
+    return network, curve
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from retrieval.models.sequences import GAP_COUNT, KIND_COUNT, Numbers, Sequences
 from tasteline.types import Vectors
 
 Encoder = Literal["transformer", "gru", "lstm"]
-START_GAP, START_KIND = 0, 0
+START_GAP, START_KIND = 0, KIND_COUNT
 STARTED = -1
 """Stands for the start where items have no number of this network's."""
 
@@ -179,7 +179,7 @@ class NextItemNetwork(nn.Module):
         self.shape, self.start = shape, len(features)
         self.tower = ItemTower(features, sizes, shape)
         self._places = nn.Embedding(shape.length, width)
-        self._kinds = nn.Embedding(KIND_COUNT, width)
+        self._kinds = nn.Embedding(KIND_COUNT + 1, width)
         self._gaps = nn.Embedding(GAP_COUNT, width)
         self._dropout = nn.Dropout(shape.dropout)
         self._recurrent = _recurrent(shape)
@@ -216,6 +216,12 @@ class NextItemNetwork(nn.Module):
         normal: Tensor = self._norm(states)
         return normal
 
+    @torch.no_grad()
+    def neutralise(self, tokens: Tokens) -> None:
+        """Kinds and gaps of steps that the training did not see mean the mean of what it saw, not what they began as."""
+        _neutralise(self._kinds.weight[:KIND_COUNT], tokens.kinds[tokens.kinds != START_KIND])
+        _neutralise(self._gaps.weight, tokens.gaps)
+
     @staticmethod
     def _recurred(recurrent: nn.GRU | nn.LSTM, states: Tensor, sequences: Packed) -> Tensor:
         """Packed by steps, so that what is past the end of a short sequence is not computed."""
@@ -245,6 +251,12 @@ class NextItemNetwork(nn.Module):
         vectors[start] = self.tower.numbers.weight[self.start]
         vectors[~start] = torch.from_numpy(vectors_of(items[~start].numpy()))
         return vectors
+
+
+def _neutralise(table: Tensor, seen: Numbers) -> None:
+    unseen = np.setdiff1d(np.arange(len(table)), seen)
+    if len(seen):
+        table[unseen] = table[np.unique(seen)].mean(dim=0)
 
 
 def _recurrent(shape: Shape) -> nn.GRU | nn.LSTM | None:

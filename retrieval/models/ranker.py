@@ -30,6 +30,9 @@ DESCRIBED = 20
 LEAST_SHARE = 1e-7
 LEAST_PROBABILITY = 1e-3
 HIDDEN = 64
+FAR = 8.0
+"""Standard deviations from the mean beyond which a feature is not followed: nothing was learned out there."""
+LEAST_SPREAD = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,15 @@ class Fusion(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(…, features) → (…,)"""
-        scores: Tensor = self.layers((features - self.mean) / self.scale).squeeze(-1)
+        scores: Tensor = self.layers(((features - self.mean) / self.scale).clamp(-FAR, FAR)).squeeze(-1)
         return scores
 
     @torch.no_grad()
     def standardise(self, features: Tensor) -> None:
-        """Take mean and scale from (rows, features)."""
+        """Take mean and scale from (rows, features). What never varied says nothing, also where it varies later."""
+        spread = features.std(dim=0)
         self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_(features.std(dim=0).clamp(min=1e-3))
+        self.scale.copy_(torch.where(spread > LEAST_SPREAD, spread, torch.inf))
 
 
 def feature_names(networks: int) -> list[str]:

@@ -49,8 +49,8 @@ def test_a_broken_metric_gives_no_result(folder: Path, settings: Settings, monke
 
 
 def test_a_leaked_label_gives_no_result(folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def with_targets(dataset: Dataset) -> Split:
-        honest = leave_one_out(dataset)
+    def with_targets(dataset: Dataset, *, repeats: bool) -> Split:
+        honest = leave_one_out(dataset, repeats=repeats)
         return replace(honest, train=dataset.interactions)
 
     monkeypatch.setattr(recommending, "leave_one_out", with_targets)
