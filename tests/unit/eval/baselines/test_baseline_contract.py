@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from eval.baselines.als import Als
 from eval.baselines.content import Content
-from eval.baselines.cooccurrence import Cooccurrence
+from eval.baselines.cooccurrence import LAST_ITEM, MARKOV, Cooccurrence
 from eval.baselines.ease import Ease
 from eval.baselines.item_knn import ItemKnn
 from eval.baselines.popular import Popular, PopularRecent
@@ -37,6 +37,16 @@ class TestItemKnn(ScorerContract):
 class TestCooccurrence(ScorerContract):
     def make(self) -> Scorer:
         return Cooccurrence()
+
+
+class TestMarkov(ScorerContract):
+    def make(self) -> Scorer:
+        return Cooccurrence(MARKOV, "markov")
+
+
+class TestLastItem(ScorerContract):
+    def make(self) -> Scorer:
+        return Cooccurrence(LAST_ITEM, "last_item")
 
 
 class TestEase(ScorerContract):
