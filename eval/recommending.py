@@ -398,6 +398,7 @@ def described(
     audits: Mapping[str, object],
 ) -> dict[str, object]:
     more: dict[str, object] = {
+        **measured.more,
         "part": asked.part,
         "leak": asdict(split.leak),
         "test_looks": looks,

@@ -514,6 +514,26 @@ def eval_cold_start(
     _reports(reports, save, as_json)
 
 
+@evaluate.command("transfer")
+def eval_transfer(
+    data: Annotated[str, typer.Option(help="Where people are known: a next-item set; alone, one with departments.")],
+    to: Annotated[Path | None, typer.Option(help="Where they come to: another set.")] = None,
+    shared: Annotated[Path | None, typer.Option(help="A table of who is in both, NAME_user_id of each set.")] = None,
+    systems: Systems = None,
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does what people did in one category say what they will want in another? With and without their history."""
+    from eval.transfer import run_transfer
+
+    with progress_bar("embedding") as advance:
+        asked = _asked(data, systems, "temporal", split, seed)
+        reports = run_transfer(asked, to, shared, read_settings(), _told, advance)
+    _reports(reports, save, as_json)
+
+
 @evaluate.command("rerank")
 def eval_rerank(
     data: Annotated[str, typer.Option(help="A next-item set, or a folder with products.jsonl and judgements*.csv.")],

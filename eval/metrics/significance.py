@@ -242,7 +242,8 @@ def _means(values: Columns, groups: Groups | None, resamples: int, seed: int) ->
         sums = counts @ above
         weight = drawn[:, pattern.ravel()]
         means[start : start + step] = np.divide(sums, weight, out=np.full_like(sums, np.nan), where=weight > 0)
-    return means + lowest
+    shifted: Columns = means + lowest
+    return shifted
 
 
 def _ratio(ours: Columns, theirs: Columns) -> Columns:

@@ -8,6 +8,8 @@ from eval.baselines.cooccurrence import LAST_ITEM, MARKOV, Cooccurrence
 from eval.baselines.ease import Ease
 from eval.baselines.item_knn import ItemKnn
 from eval.baselines.popular import Popular, PopularRecent
+from eval.baselines.taste import ContentPopular
+from eval.baselines.user_knn import UserKnn
 from eval.data.interactions import Codes
 from eval.systems import Scorer
 from retrieval.adapters.embedder_hashing import HashingEmbedder
@@ -64,3 +66,15 @@ class TestContent(ScorerContract):
 
     def make(self) -> Scorer:
         return Content(HashingEmbedder())
+
+
+class TestUserKnn(ScorerContract):
+    def make(self) -> Scorer:
+        return UserKnn()
+
+
+class TestContentPopular(ScorerContract):
+    silent: ClassVar[tuple[int, ...]] = (1,)
+
+    def make(self) -> Scorer:
+        return ContentPopular(HashingEmbedder())
