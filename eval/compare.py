@@ -216,6 +216,8 @@ class _Cases:
     """Empty where there is only a checksum of them."""
     ids: str
     values: Mapping[str, Mapping[str, Values]]
+    groups: Values | None = None
+    """Code of each case whose values hang together (`Measured.groups`); None: all stand on their own."""
 
     def same_as(self, other: _Cases) -> bool:
         if self.names or other.names:
@@ -250,7 +252,8 @@ def _cases_of(part: Mapping[str, object], names_key: str, values_key: str, name:
         for metric, each in metrics.items():
             if each.shape != (number_of_cases,):
                 raise InvalidInput(f"{name}: {len(each)} values of {metric} of {system} for {number_of_cases} cases")
-    return _Cases(number_of_cases, names, ids if isinstance(ids, str) else "", read_values)
+    groups = unpack(part["groups"]) if isinstance(part.get("groups"), str) else None  # type: ignore[arg-type]
+    return _Cases(number_of_cases, names, ids if isinstance(ids, str) else "", read_values, groups)
 
 
 def _array(values: object) -> Values:
@@ -291,7 +294,7 @@ def _paired(first: Result, second: Result, ours: _Cases, theirs: _Cases, resampl
     before, after = (
         np.stack([cases.values[system][metric] for system, metric in tested], axis=1) for cases in (ours, theirs)
     )
-    found = dict(zip(tested, _tests(before, after, resamples, seed), strict=True))
+    found = dict(zip(tested, _tests(before, after, ours.groups, resamples, seed), strict=True))
     return [_tested(first, second, *pair, found.get(pair)) for pair in shared]
 
 
@@ -304,7 +307,7 @@ class _Test:
     moved: bool
 
 
-def _tests(before: Values, after: Values, resamples: int, seed: int) -> list[_Test | None]:
+def _tests(before: Values, after: Values, groups: Values | None, resamples: int, seed: int) -> list[_Test | None]:
     """One test for each column, corrected for those that could reject; None where no pair is defined."""
     differences = after - before
     defined = ~np.isnan(differences)
@@ -312,8 +315,9 @@ def _tests(before: Values, after: Values, resamples: int, seed: int) -> list[_Te
     intervals, p_values = np.zeros((len(moved), 2)), np.full(len(moved), np.nan)
     if moved.any():
         ours, theirs = after[:, moved], before[:, moved]
-        intervals[moved] = bootstrap_intervals(differences[:, moved], resamples=resamples, seed=seed)
-        p_values[moved] = paired_randomisation_tests(ours, theirs, permutations=resamples, seed=seed)
+        codes = None if groups is None else groups.astype(np.int64)
+        intervals[moved] = bootstrap_intervals(differences[:, moved], groups=codes, resamples=resamples, seed=seed)
+        p_values[moved] = paired_randomisation_tests(ours, theirs, groups=codes, permutations=resamples, seed=seed)
     corrected = holm(p_values.tolist())
     return [
         _Test(

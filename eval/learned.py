@@ -89,7 +89,7 @@ class Materials:
             sizes=vocabulary.sizes,
             valid=steps_of(learning.valid.histories, timed=learning.timed),
             valid_targets=targets.items[targets.starts[:-1]].astype(np.int64),
-            repeats=learning.repeats,
+            repeats=bool(learning.repeats),
         )
         return vocabulary, corpus
 
@@ -228,7 +228,7 @@ class Learned:
             vectors={name: item_vectors(each, corpus.touched) for name, each in trained.networks.items()},
             fusion=trained.fusion,
             following=trained.following,
-            repeats=learning.repeats,
+            repeats=bool(learning.repeats),
             from_each=self.recipe.from_each,
             embedder=self._materials.embedder.name,
         )

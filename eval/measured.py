@@ -98,6 +98,8 @@ class Measured:
     seed: int = 0
     seconds: float = 0.0
     resamples: int = 10_000
+    groups: NDArray[np.integer] | None = None
+    """(cases,): cases of one code (steps of one session, say) are redrawn and swapped together; None: each alone."""
     more: Mapping[str, object] = field(default_factory=dict)
     """What else the result says: leak, test_looks, notes."""
 
@@ -150,11 +152,16 @@ class Measured:
         columns, table = self._table(places, metrics)
         result: dict[str, dict[str, list[float | None]]] = {name: {} for name in self.systems}
         bounds: Values = (
-            bootstrap_intervals(table, resamples=resamples, seed=self.seed) if columns else np.zeros((0, 2))
+            bootstrap_intervals(table, groups=self._groups(places), resamples=resamples, seed=self.seed)
+            if columns
+            else np.zeros((0, 2))
         )
         for (name, metric), (low, high) in zip(columns, bounds, strict=True):
             result[name][metric] = [number(low), number(high)]
         return result
+
+    def _groups(self, places: NDArray[np.integer]) -> NDArray[np.integer] | None:
+        return None if self.groups is None else self.groups[places]
 
     def _slice(self, each: Slice) -> dict[str, object]:
         return {
@@ -196,8 +203,10 @@ class Measured:
         our_values = np.stack([ours[metric] for _, metric in pairs], axis=1)
         their_values = np.stack([self.systems[name].values[metric] for name, metric in pairs], axis=1)
         differences = our_values - their_values
-        p_values = paired_randomisation_tests(our_values, their_values, permutations=self.resamples, seed=self.seed)
-        bounds = bootstrap_intervals(differences, resamples=self.resamples, seed=self.seed)
+        p_values = paired_randomisation_tests(
+            our_values, their_values, groups=self.groups, permutations=self.resamples, seed=self.seed
+        )
+        bounds = bootstrap_intervals(differences, groups=self.groups, resamples=self.resamples, seed=self.seed)
         return [
             {
                 "against": self.against,
@@ -222,7 +231,8 @@ class Measured:
             }
             for name, result in self.systems.items()
         }
-        return {"count": len(self.cases), **names, "values": values}
+        groups = {} if self.groups is None else {"groups": pack(np.asarray(self.groups, dtype=np.float64))}
+        return {"count": len(self.cases), **names, **groups, "values": values}
 
 
 def names_checksum(cases: Sequence[str]) -> str:

@@ -104,7 +104,13 @@ def evaluate(
         seed=learning.seed,
         seconds=time.perf_counter() - started,
         resamples=RESAMPLES,
+        groups=groups_of(cases),
     )
+
+
+def groups_of(cases: Cases) -> Codes | None:
+    """The people, where somebody is asked about more than once: their cases are not independent."""
+    return cases.users if len(np.unique(cases.users)) < len(cases) else None
 
 
 RESAMPLES = 2_000
@@ -120,7 +126,7 @@ def answers(
     chosen = system.fit(learning) or {}
     fitted = getattr(system, "fit_seconds", None) or time.perf_counter() - started
     if rank is None:
-        ranked = asking.rank(system, cases.histories, items, DEPTH, repeats=repeats)
+        ranked = asking.rank(system, cases.histories, items, DEPTH, repeats=repeats, pools=cases.pools)
     else:
         ranked = rank(system, cases)
     times = asking.latencies(system, cases, items, DEPTH, repeats=repeats, seed=learning.seed)

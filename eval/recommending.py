@@ -24,7 +24,7 @@ from app.engines import open_embedder
 from eval import asking, next_item
 from eval.baselines.als import Als
 from eval.baselines.content import Content
-from eval.baselines.cooccurrence import Cooccurrence
+from eval.baselines.cooccurrence import LAST_ITEM, MARKOV, Cooccurrence
 from eval.baselines.ease import Ease
 from eval.baselines.item_knn import ItemKnn
 from eval.baselines.popular import Popular, PopularRecent
@@ -42,6 +42,7 @@ from eval.protocols.leave_one_out import leave_one_out
 from eval.protocols.looks import Look, SealedSplit
 from eval.protocols.sampled import SampledSplit, rank_sampled
 from eval.protocols.sampled import sampled as against_sample
+from eval.protocols.session import session_split
 from eval.protocols.split import Cases, Split
 from eval.protocols.temporal import before_end, by_share, temporal
 from eval.results import commit_of
@@ -55,7 +56,7 @@ from tasteline.ports import Embedder
 from tasteline.settings import Settings
 from tasteline.types import Product
 
-ProtocolName = Literal["leave-one-out", "temporal"]
+ProtocolName = Literal["leave-one-out", "temporal", "session"]
 Part = Literal["test", "valid"]
 LONG = 60 * 86_400
 """Seconds: a set that lasts longer is cut a month from its end, a shorter one by share of its events."""
@@ -120,6 +121,8 @@ BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     "popular": lambda bench: Popular(),
     "popular_recent": lambda bench: PopularRecent(),
     "item_knn": lambda bench: ItemKnn(),
+    "markov": lambda bench: Cooccurrence(MARKOV, "markov"),
+    "last_item": lambda bench: Cooccurrence(LAST_ITEM, "last_item"),
     "cooccurrence": lambda bench: Cooccurrence(),
     "ease": lambda bench: Ease(),
     "als": lambda bench: Als(),
@@ -185,7 +188,7 @@ def measure(
     """Fit and ask the systems; `drawn` ranks against a sample."""
     check_split(split, dataset)
     with systems_of(asked, bench) as (systems, notes):
-        audits = _audited(asked, dataset, settings, bench.progress, told) if asked.audit else {}
+        audits = audited(asked, dataset, settings, bench.progress, told) if asked.audit else {}
         learning = learning_of(dataset, split, settings, asked.seed)
         whole, looks = opened(dataset, split, asked, settings)
         cases = whole.test if asked.part == "test" else whole.valid
@@ -200,7 +203,7 @@ def measure(
             strict=bool(asked.systems),
             rank=_sampled_rank(drawn, asked.part) if drawn else None,
         )
-        return Run(_described(measured, whole, asked, looks, notes, audits), systems, learning)
+        return Run(described(measured, whole, asked, looks, notes, audits), systems, learning)
 
 
 def run_cold_start(
@@ -236,8 +239,8 @@ def run_cold_start(
         )
         spoken = _spoken(bench, systems, cold, asked, learning)
     return {
-        "": _described(measured, whole, asked, looks, notes, {}),
-        "sentence": _described(spoken, whole, asked, looks, {}, {}),
+        "": described(measured, whole, asked, looks, notes, {}),
+        "sentence": described(spoken, whole, asked, looks, {}, {}),
     }
 
 
@@ -282,14 +285,18 @@ def _spoken(
 
 
 def split_of(dataset: Dataset, protocol: ProtocolName, *, repeats: bool = False) -> Split:
-    """Temporal: the last month for test and the one before for valid, or a tenth of the events each in a short set."""
+    """Temporal: the last month for test and the one before for valid, or a tenth of the events each in a short set.
+
+    "session" takes what `eval.protocols.session.by_session` made of a data set.
+    """
     if protocol == "leave-one-out":
         return leave_one_out(dataset, repeats=repeats)
     if not dataset.timed:
         raise InvalidInput(f"{dataset.name} has no times that could be compared between people; use leave-one-out")
     order = dataset.interactions.order
     long = int(order.max() - order.min()) > LONG
-    return temporal(dataset, before_end(dataset) if long else by_share(dataset), min_history=1)
+    moments = before_end(dataset) if long else by_share(dataset)
+    return session_split(dataset, moments) if protocol == "session" else temporal(dataset, moments, min_history=1)
 
 
 def learning_of(dataset: Dataset, split: Split, settings: Settings, seed: int) -> Learning:
@@ -354,7 +361,7 @@ def opened(dataset: Dataset, split: Split, asked: Asked, settings: Settings) -> 
     return sealed.open(settings.home / "eval", look)
 
 
-def _audited(
+def audited(
     asked: Asked, dataset: Dataset, settings: Settings, progress: Progress | None, told: Callable[[str], None]
 ) -> dict[str, object]:
     """Each baseline and the service fitted anew on a copy of the data with planted test targets."""
@@ -382,7 +389,7 @@ def _is_amazon(folder: Path) -> bool:
     return (folder / ITEMS_FILE).is_file()
 
 
-def _described(
+def described(
     measured: Measured,
     split: Split,
     asked: Asked,
@@ -391,6 +398,7 @@ def _described(
     audits: Mapping[str, object],
 ) -> dict[str, object]:
     more: dict[str, object] = {
+        **measured.more,
         "part": asked.part,
         "leak": asdict(split.leak),
         "test_looks": looks,

@@ -12,13 +12,16 @@ import numpy as np
 
 from eval import asking
 from eval.data.interactions import Codes, Histories
+from eval.protocols.split import Repeats
 from eval.systems import NextItemSystem, Ranker
 
 LOOKED_THROUGH = 500
 """How deep a system that only gives lists is asked, to find the candidates in its list."""
 
 
-def reordered(system: NextItemSystem, histories: Histories, candidates: Codes, items: int, *, repeats: bool) -> Codes:
+def reordered(
+    system: NextItemSystem, histories: Histories, candidates: Codes, items: int, *, repeats: Repeats
+) -> Codes:
     """`candidates` (n, k) in the order of the system: by its scores, or by its list of LOOKED_THROUGH.
 
     Candidates of equal score, or outside of its list, keep the order in which they were given, after the others.

@@ -20,7 +20,7 @@ from eval.data.trec import Qrels, Run, read_run, topic_ids, write_judged_search,
 from eval.datasets import JudgedSearch, load_judged_search
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.protocols.checks import check_split
-from eval.protocols.split import Cases
+from eval.protocols.split import Cases, Repeats
 from eval.recommending import Asked, Bench, learning_of, opened, split_of, systems_of
 from eval.rerank import LOOKED_THROUGH, by_lists, cut_half, recall_of, reordered
 from eval.search import PROTOCOL, SearchSystem, slices, values_of
@@ -143,7 +143,7 @@ def _first_stage(
     rerank: Rerank,
     people: Sequence[str],
     dataset: Dataset,
-    repeats: bool,
+    repeats: Repeats,
 ) -> tuple[str, Codes]:
     if rerank.candidates is not None:
         return CANDIDATES, _numbers(read_run(rerank.candidates), people, dataset, rerank.depth)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.data.interactions import Catalogue, Codes, Histories, Interactions
-from eval.protocols.split import Cases, Split
+from eval.protocols.split import Cases, Repeats, Split
 
 ItemScores = NDArray[np.float32]
 """(histories, items): larger is better, -inf is not ranked."""
@@ -40,7 +40,7 @@ class Learning:
     train: Interactions
     valid: Cases
     """For early stopping and for choosing settings; not to be fitted on."""
-    repeats: bool
+    repeats: Repeats
     """See `Protocol.repeats`."""
     timed: bool
     dataset: str
@@ -87,7 +87,7 @@ class Ranker(Protocol):
     def name(self) -> str: ...
     def fit(self, learning: Learning) -> Settings | None: ...
     def rank(self, histories: Histories, k: int) -> Codes:
-        """(histories, k) items, best first, none twice, -1 past the end; no seen ones unless `Learning.repeats`."""
+        """(histories, k) items, best first, none twice, -1 past the end; seen ones as `Learning.repeats` says."""
         ...
 
 

@@ -433,7 +433,11 @@ NextItemData = Annotated[
     typer.Option(help="A folder: items.csv + interactions.csv, RecBole, Hugging Face, events.csv; or completejourney."),
 ]
 Systems = Annotated[str | None, typer.Option(help="Names, with commas between; default: all that the data allows.")]
-ProtocolOption = Annotated[str, typer.Option("--protocol", help="leave-one-out, or temporal where times are known.")]
+ProtocolOption = Annotated[
+    str,
+    typer.Option("--protocol", help="leave-one-out, or where times are known temporal; session (next-item only)."),
+]
+PROTOCOLS = ("leave-one-out", "temporal")
 SplitOption = Annotated[str, typer.Option("--split", help="test, or valid while settings are being chosen.")]
 Seed = Annotated[int, typer.Option(help="Of every draw.")]
 
@@ -441,8 +445,8 @@ Seed = Annotated[int, typer.Option(help="Of every draw.")]
 def _asked(data: str, systems: str | None, protocol: str, split: str, seed: int, audit: bool = False) -> Asked:
     from eval.recommending import Asked, names
 
-    if protocol not in ("leave-one-out", "temporal"):
-        fail(f"--protocol {protocol!r} is not known; there are leave-one-out and temporal", 2)
+    if protocol not in PROTOCOLS:
+        fail(f"--protocol {protocol!r} is not known here; there are {', '.join(PROTOCOLS)}, session (next-item)", 2)
     if split not in ("test", "valid"):
         fail(f"--split {split!r} is not known; there are test and valid", 2)
     return Asked(data, protocol, split, names(systems), seed, audit)  # type: ignore[arg-type]
@@ -467,11 +471,26 @@ def eval_next_item(
     as_json: AsJson = False,
 ) -> None:
     """What people turn to next: full ranking by every baseline and by this service."""
+    if protocol == "session":
+        _in_session(_asked(data, systems, "temporal", split, seed, audit), sampled, save, as_json)
+        return
     from eval.recommending import run_next_item
 
     asked = _asked(data, systems, protocol, split, seed, audit)
     with progress_bar("embedding") as advance:
         _report(run_next_item(asked, read_settings(), _told, advance, sampled=sampled), save, as_json)
+
+
+def _in_session(asked: Asked, sampled: int, save: str | None, as_json: bool) -> None:
+    from dataclasses import replace
+
+    from eval.in_session import run_in_session
+
+    if sampled:
+        fail("--sampled is for leave-one-out: no paper ranks the steps of a session against a sample", 2)
+    with progress_bar("embedding") as advance:
+        reports = run_in_session(replace(asked, protocol="session"), read_settings(), _told, advance)
+    _reports(reports, save, as_json)
 
 
 @evaluate.command("cold-start")
@@ -492,6 +511,26 @@ def eval_cold_start(
         reports = run_cold_start(
             _asked(data, systems, protocol, split, seed), read_settings(), _told, advance, most=people
         )
+    _reports(reports, save, as_json)
+
+
+@evaluate.command("transfer")
+def eval_transfer(
+    data: Annotated[str, typer.Option(help="Where people are known: a next-item set; alone, one with departments.")],
+    to: Annotated[Path | None, typer.Option(help="Where they come to: another set.")] = None,
+    shared: Annotated[Path | None, typer.Option(help="A table of who is in both, NAME_user_id of each set.")] = None,
+    systems: Systems = None,
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does what people did in one category say what they will want in another? With and without their history."""
+    from eval.transfer import run_transfer
+
+    with progress_bar("embedding") as advance:
+        asked = _asked(data, systems, "temporal", split, seed)
+        reports = run_transfer(asked, to, shared, read_settings(), _told, advance)
     _reports(reports, save, as_json)
 
 

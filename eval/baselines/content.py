@@ -52,7 +52,7 @@ class Content:
             return score
 
         self._score, self.tuning = tuned(
-            f"{self.name}-{_key(self._embedder, learning.catalogue.texts)}", VERSION, self._grid, learning, build
+            f"{self.name}-{key_of(self._embedder, learning.catalogue.texts)}", VERSION, self._grid, learning, build
         )
         return self.tuning.chosen
 
@@ -64,7 +64,7 @@ def text_vectors(embedder: Embedder, texts: Sequence[str], cache: Path | None) -
     """(texts, dimension) unit vectors, zeros for a blank one; kept where there is a `cache`."""
     if cache is None:
         return embedder.encode(texts, kind="document")
-    path = cache / "vectors" / f"{_key(embedder, texts)}.npy"
+    path = cache / "vectors" / f"{key_of(embedder, texts)}.npy"
     if path.is_file():
         stored: Vectors = np.load(path)
         return stored
@@ -76,7 +76,8 @@ def text_vectors(embedder: Embedder, texts: Sequence[str], cache: Path | None) -
     return vectors
 
 
-def _key(embedder: Embedder, texts: Sequence[str]) -> str:
+def key_of(embedder: Embedder, texts: Sequence[str]) -> str:
+    """A name for the vectors of these texts by this embedder."""
     digest = sha256(embedder.name.encode())
     for text in texts:
         digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))

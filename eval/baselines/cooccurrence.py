@@ -26,6 +26,17 @@ GRID: Grid = {
     "target_power": (0.0, 0.1, 0.2, 0.4),
     "window": (16, 4, 8, 32),
 }
+MARKOV: Grid = {
+    "recency": (0.0,),
+    "backward": (0.0,),
+    "decay": (1.0,),
+    "source_power": (0.0,),
+    "target_power": (0.0,),
+    "window": (1,),
+}
+"""A first-order Markov chain: how often j came right after the last item. Nothing to choose."""
+LAST_ITEM: Grid = {**GRID, "recency": (0.0,), "window": (8, 1, 2, 4, 16)}
+"""What goes with the last item, whatever was before it; the rest is chosen."""
 VERSION = 1
 
 
@@ -37,9 +48,9 @@ class Cooccurrence:
     its row and column sums. What follows nothing in the history comes after it by popularity.
     """
 
-    name = "cooccurrence"
-
-    def __init__(self, grid: Grid = GRID) -> None:
+    def __init__(self, grid: Grid = GRID, name: str = "cooccurrence") -> None:
+        """`MARKOV` and `LAST_ITEM` are grids of systems that look at the last item only, and go by other names."""
+        self.name = name
         self._grid = grid
 
     def fit(self, learning: Learning) -> Chosen:

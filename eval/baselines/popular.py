@@ -15,7 +15,7 @@ from eval.systems import ItemScores, Learning
 from tasteline.errors import InvalidInput
 
 DAY = 86_400.0
-HALF_LIVES: Grid = {"half_life_days": (30.0, 0.25, 1.0, 3.0, 7.0, 14.0, 60.0, 120.0, 365.0)}
+HALF_LIVES: Grid = {"half_life_days": (30.0, 0.01, 0.04, 0.25, 1.0, 3.0, 7.0, 14.0, 60.0, 120.0, 365.0)}
 VERSION = 1
 
 Shares = NDArray[np.float32]

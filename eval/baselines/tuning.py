@@ -19,7 +19,7 @@ from eval import asking
 from eval.data.interactions import Histories
 from eval.metrics import ndcg_at_k
 from eval.next_item import labels_of_targets
-from eval.protocols.split import Cases
+from eval.protocols.split import Cases, Repeats
 from eval.systems import ItemScores, Learning
 
 Value = int | float | str | bool
@@ -80,9 +80,9 @@ def tuned(
     return search.model, tuning
 
 
-def mean_ndcg(score: Score, cases: Cases, items: int, *, repeats: bool) -> float:
+def mean_ndcg(score: Score, cases: Cases, items: int, *, repeats: Repeats) -> float:
     """nDCG@10 of the cases' targets in full rankings, made and measured as in `eval.next_item`."""
-    ranked = asking.rank(_Trial(score), cases.histories, items, CUT_OFF, repeats=repeats)
+    ranked = asking.rank(_Trial(score), cases.histories, items, CUT_OFF, repeats=repeats, pools=cases.pools)
     return float(np.nanmean(ndcg_at_k(*labels_of_targets(ranked, cases.targets), CUT_OFF)))
 
 

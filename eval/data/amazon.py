@@ -42,6 +42,13 @@ def read_amazon(folder: Path) -> Dataset:
     )
 
 
+def raw_ids(folder: Path) -> dict[str, str]:
+    """`user_id` → `raw_user_id` of `interactions.csv`, the one that the data set names people by. Raises as the reader
+    does."""
+    rows = read_table(folder / INTERACTIONS_FILE, ("user_id", "raw_user_id"))
+    return dict(rows.cells.select("user_id", "raw_user_id").unique().iter_rows())
+
+
 def _described(items: Table) -> pl.DataFrame:
     items.require_filled(["asin"])
     items.require_unique("asin")

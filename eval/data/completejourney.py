@@ -27,7 +27,8 @@ def read_completejourney(folder: Path | None = None, *, left_out: Counter[str] |
     """Read the installed package, or a folder with its `products.parquet` and `transactions.parquet`.
 
     An item's category is `product_category` (304 of them), or the department where it has none: two of three lines are
-    of the department GROCERY, by which nothing can be told apart. Its text is its name with category and department.
+    of the department GROCERY, by which nothing can be told apart. Its text is its name with category and department,
+    its path department, category and type.
     The files' clock is taken for UTC. Lines that say nothing was bought or that name an unknown product are left out
     and counted in `left_out`. Raises MissingExtra without the package, NotFound for a missing file, InvalidInput for
     one with other columns or with empty ones.
@@ -70,13 +71,19 @@ def _read(path: Path, columns: tuple[str, ...], needed: tuple[str, ...]) -> pl.D
 def _described(products: pl.DataFrame) -> pl.DataFrame:
     names = products.select(_PRODUCT_COLUMNS[1:]).unique()
     told = [
-        (title_of(*row), title_of(department, category, None, None), title_of(department, None, None, None))
+        (
+            title_of(*row),
+            title_of(department, category, None, None),
+            title_of(department, None, None, None),
+            title_of(department, category, kind, None),
+        )
         for row in names.iter_rows()
-        for department, category, *_ in [row]
+        for department, category, kind, _ in [row]
     ]
     words = names.with_columns(
-        text=pl.Series([", ".join(dict.fromkeys(filter(None, each))) for each in told], dtype=pl.String),
-        category=pl.Series([category for _, category, _ in told], dtype=pl.String),
+        text=pl.Series([", ".join(dict.fromkeys(filter(None, each[:3]))) for each in told], dtype=pl.String),
+        category=pl.Series([category for _, category, _, _ in told], dtype=pl.String),
+        path=pl.Series([[department, category, kind] for _, category, department, kind in told]),
     )
     described = products.join(words, on=_PRODUCT_COLUMNS[1:], how="left", nulls_equal=True, maintain_order="left")
-    return described.select(item_id=pl.col("product_id").cast(pl.String), text="text", category="category")
+    return described.select(item_id=pl.col("product_id").cast(pl.String), text="text", category="category", path="path")

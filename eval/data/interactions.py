@@ -41,6 +41,9 @@ class Catalogue:
     """What a model of text may read of each item: title, words, attributes."""
     categories: tuple[str, ...]
     """One for each item, as broad as a department of the shop; slices and diversity use it."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """The way to each item from the department to the narrowest kind, as far as the files name it: () for an item of
+    which they say nothing. Empty for a set that has no such levels."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -167,6 +170,9 @@ class Dataset:
     """Whether `order` is real time in seconds, comparable between people."""
     split: NDArray[np.int8] | None = None
     """For each row of `interactions` 0 (train), 1 (valid) or 2 (test), where the files say so."""
+    sessions: Codes | None = None
+    """For each row of `interactions` the number of its session, where the files name sessions. Two people never share
+    one: a session id that the files give to both is a session of each."""
     folder: Path | None = None
     """Where the files lie; None for a set that was made in memory."""
 

@@ -34,9 +34,10 @@ def read_rees46(
 ) -> Dataset:
     """Read `events.csv` (or the file itself). With `person="user_session"` each visit is somebody of its own.
 
-    A last line that was cut off is left out and counted in `left_out`. Repeated rows are kept, as found. An item's text
-    is its brand and the levels of its category, narrowest first; its category is the broadest level, "" where none is
-    given (the first row of an item that gives one counts). Raises NotFound, and InvalidInput with the line for an empty
+    A last line that was cut off is left out and counted in `left_out`. Repeated rows are kept, as found; `sessions` are
+    those of `user_session`. An item's text is its brand and the levels of its category, narrowest first; its category
+    is the broadest level, "" where none is given, its path all of them (the first row of an item that gives one
+    counts). Raises NotFound, and InvalidInput with the line for an empty
     id, a time other than "2019-10-01 00:00:00 UTC" or a type that is not known.
     """
     table = read_table(folder if folder.is_file() else folder / EVENTS_FILE, COLUMNS, may_be_cut=True)
@@ -65,6 +66,7 @@ def _events(table: Table, person: str) -> pl.DataFrame:
             "item_id": table.cells["product_id"],
             "order": moments.dt.epoch("s"),
             "type": kinds.gather(table.codes("event_type", tuple(_TYPES))),
+            "session": table.cells["user_session"],
         }
     )
 
@@ -72,10 +74,12 @@ def _events(table: Table, person: str) -> pl.DataFrame:
 def _described(table: Table) -> pl.DataFrame:
     first = {name: pl.col(name).filter(pl.col(name) != "").first().fill_null("") for name in ("brand", "category_code")}
     products = table.cells.group_by("product_id", maintain_order=True).agg(**first)
-    levels = pl.col("category_code").str.replace_all("_", " ").str.split(".")
+    readable = pl.col("category_code").str.replace_all("_", " ")
+    levels = readable.str.split(".")
     words = pl.concat_list(pl.col("brand"), levels.list.reverse())
     return products.select(
         item_id="product_id",
         text=words.list.eval(pl.element().filter(pl.element() != "")).list.join(", "),
         category=levels.list.first(),
+        path=pl.when(readable != "").then(levels).otherwise(pl.lit([], dtype=pl.List(pl.String))),
     )

@@ -166,9 +166,11 @@ class Frames:
     """A data set as tables, before people and items are numbered."""
 
     events: pl.DataFrame
-    """user_id, item_id (text); order (a number); and, where known, type (place in `TYPES`), split (in `SPLITS`)."""
+    """user_id, item_id (text); order (a number); and, where known, type (place in `TYPES`), split (in `SPLITS`) and
+    session (text)."""
     items: pl.DataFrame
-    """item_id, none twice; text; category. Items of `events` that are not here are appended without words."""
+    """item_id, none twice; text; category; and, where known, path (a list of texts). Items of `events` that are not
+    here are appended without words."""
     users: pl.Series
     """Ids of people, none twice; those of `events` that are not here are appended."""
 
@@ -195,22 +197,34 @@ def dataset_of(
         item=events["item_id"].cast(pl.Enum(ids)).to_physical(),
     ).sort("user", "order", maintain_order=True)
     types = coded["type"].to_numpy() if "type" in coded.columns else None
+    paths = (
+        (*map(tuple, frames.items["path"].to_list()), *((),) * len(wordless)) if "path" in frames.items.columns else ()
+    )
     return Dataset(
         name=name,
         checksum=checksum,
-        catalogue=Catalogue(tuple(ids), (*frames.items["text"], *wordless), (*frames.items["category"], *wordless)),
+        catalogue=Catalogue(
+            tuple(ids), (*frames.items["text"], *wordless), (*frames.items["category"], *wordless), paths
+        ),
         user_ids=tuple(users),
         interactions=Interactions.of(
             coded["user"].to_numpy(), coded["item"].to_numpy(), coded["order"].cast(pl.Int64), types
         ),
         timed=timed,
         split=coded["split"].cast(pl.Int8).to_numpy() if "split" in coded.columns else None,
+        sessions=_sessions(coded) if "session" in coded.columns else None,
         folder=folder,
     )
 
 
+def _sessions(coded: pl.DataFrame) -> NDArray[np.int32]:
+    """Numbers of the pairs of person and session id, in the order in which they come."""
+    return coded.select(pl.struct("user", "session").rank("dense") - 1).to_series().cast(pl.Int32).to_numpy()
+
+
 def frames_of(dataset: Dataset) -> Frames:
-    """The tables from which `dataset_of` makes the same data set again; `type` only where not all are purchases."""
+    """The tables from which `dataset_of` makes the same data set again, without sessions and paths, which no writer
+    takes; `type` only where not all are purchases."""
     rows = dataset.interactions
     catalogue, people = dataset.catalogue, pl.Series("user_id", dataset.user_ids, dtype=pl.String)
     ids = pl.Series("item_id", catalogue.ids, dtype=pl.String)

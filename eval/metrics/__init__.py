@@ -57,6 +57,7 @@ from eval.metrics.significance import (
     holm,
     paired_randomisation_test,
     paired_randomisation_tests,
+    relative_gains,
 )
 from eval.metrics.ties import Ties, ordered_by_score
 from eval.metrics.topk import ranks_of, top_k
@@ -103,6 +104,7 @@ __all__ = [
     "r_precision",
     "ranks_of",
     "recall_at_k",
+    "relative_gains",
     "reliability",
     "self_check",
     "serendipity",

@@ -22,7 +22,7 @@ def check_split(split: Split, dataset: Dataset) -> None:
 
     - each event of train, of a history and of a target is the event of the data set that its row says: same person,
       same item; train has none twice;
-    - targets are items of the catalogue, at least one for each case, none twice in one;
+    - targets are items of the catalogue and candidates of their case, at least one for each case, none twice in one;
     - no target is a train row, nor is one event a target of both parts;
     - train holds nothing of a person from their first target on (in order, then by place in the file);
     - a history holds nothing from its own first target on, and unless repeats are allowed no item that is a target;
@@ -56,6 +56,9 @@ def _check_targets(part: str, cases: Cases, dataset: Dataset, in_train: Flags) -
     _refuse(part, "targets outside the catalogue", ((targets.items < 0) | (targets.items >= items)).sum())
     keys = _keys(targets.starts, targets.items, items)
     _refuse(part, "targets twice in one case", (np.diff(np.sort(keys)) == 0).sum())
+    if cases.pools is not None:
+        of_target = cases.pools.of_cases[case_of_event(targets.starts)]
+        _refuse(part, "targets that are no candidates", (cases.pools.of_items[targets.items] != of_target).sum())
     asked = _places(dataset, targets.rows, cases.users[case_of_event(targets.starts)], targets.items, f"{part} targets")
     _refuse(part, "targets that are train rows", in_train[asked].sum())
 

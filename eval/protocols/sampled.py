@@ -17,7 +17,7 @@ from eval.asking import BATCH_SCORES, scored
 from eval.data.interactions import Codes
 from eval.metrics.topk import top_k
 from eval.protocols.cutting import case_of_event, contained, distinct
-from eval.protocols.split import Cases, Protocol, Split
+from eval.protocols.split import Cases, Protocol, Repeats, Split
 from eval.systems import Scorer
 from tasteline.errors import InvalidInput
 
@@ -72,7 +72,7 @@ def line_name(system: str, protocol: Protocol) -> str:
     return f"{system} ({'-'.join(protocol.name.split('-')[:3])})"
 
 
-def rank_sampled(system: Scorer, cases: Cases, candidates: Codes, items: int, depth: int, *, repeats: bool) -> Codes:
+def rank_sampled(system: Scorer, cases: Cases, candidates: Codes, items: int, depth: int, *, repeats: Repeats) -> Codes:
     """(cases, depth) items of `candidates`, best first, -1 past the end; equal scores go by item number.
 
     `items` is the size of the catalogue, `repeats` that of the protocol. Raises ValueError as `eval.asking` does.

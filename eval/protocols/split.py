@@ -7,10 +7,43 @@ looks whether it kept its promises.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from eval.data.interactions import Catalogue, Codes, Flags, Histories, Interactions, Order, ranges
+
+Repeats = bool | Literal["earlier"]
+"""Which items of a history may be ranked: none (False), all (True), all but the one at hand, the last ("earlier")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """A catalogue in parts of which each case is asked about one: only items of its own pool are candidates.
+
+    >>> pools = Pools(of_items=np.array([0, 1, 1], dtype=np.int32), of_cases=np.array([1, 0], dtype=np.int32))
+    >>> pools.allowed.tolist()
+    [[False, True, True], [True, False, False]]
+    """
+
+    of_items: Codes
+    """(items,)"""
+    of_cases: Codes
+    """(cases,)"""
+
+    @property
+    def allowed(self) -> Flags:
+        """(cases, items)"""
+        allowed: Flags = self.of_cases[:, None] == self.of_items
+        return allowed
+
+    def take(self, cases: Order | Flags) -> Pools:
+        """Those of the cases at these places (or where the mask is true)."""
+        return Pools(self.of_items, self.of_cases[cases])
+
+    def slice(self, start: int, stop: int) -> Pools:
+        """Those of cases start to stop - 1."""
+        return Pools(self.of_items, self.of_cases[start:stop])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +76,16 @@ class Cases:
     histories: Histories
     """Everything of theirs that may be known at that moment."""
     targets: Targets
+    pools: Pools | None = None
+    """Which items are candidates of which case; None: all are."""
 
     def __len__(self) -> int:
         return len(self.users)
 
     def take(self, cases: Order | Flags) -> Cases:
         """The cases at these places (or where the mask is true)."""
-        return Cases(self.users[cases], self.histories.take(cases), self.targets.take(cases))
+        pools = None if self.pools is None else self.pools.take(cases)
+        return Cases(self.users[cases], self.histories.take(cases), self.targets.take(cases), pools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +95,8 @@ class Protocol:
     name: str
     """leave-one-out, temporal, cold-people, cold-items, …; `sampled-…` where items are ranked against a sample."""
     description: str
-    repeats: bool = False
-    """Whether items of a person's own history are candidates. False: they are not ranked."""
+    repeats: Repeats = False
+    """Which items of a person's own history are candidates."""
 
 
 @dataclass(frozen=True, slots=True)

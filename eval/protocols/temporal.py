@@ -91,7 +91,7 @@ def temporal(
     valid, test = asked_between(moments.valid, moments.test), asked_between(moments.test, None)
     if not len(train) or not len(test):
         raise InvalidInput(
-            f"{dataset.name}: with train before {_utc(moments.valid)} and test from {_utc(moments.test)} there are "
+            f"{dataset.name}: with train before {utc(moments.valid)} and test from {utc(moments.test)} there are "
             f"{len(train)} train rows and {len(test)} test cases; choose other moments"
         )
     return Split(
@@ -109,6 +109,11 @@ def temporal(
     )
 
 
+def utc(moment: int) -> str:
+    """As a description writes a moment: "2019-10-01T00:00:00Z"."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _moments_in_order(dataset: Dataset) -> Order:
     if not dataset.timed or not len(dataset.interactions):
         raise InvalidInput(_not_timed(dataset))
@@ -122,10 +127,6 @@ def _not_timed(dataset: Dataset) -> str:
     )
 
 
-def _utc(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _description(moments: Moments, *, repeats: bool, next_only: bool, min_history: int) -> str:
     items = "all distinct items" if repeats else "all distinct items that are not in the history"
     asked = f"the first of {items}" if next_only else items
@@ -136,8 +137,8 @@ def _description(moments: Moments, *, repeats: bool, next_only: bool, min_histor
     )
     candidates = "every item is a candidate" if repeats else "every item but those of the history is a candidate"
     return (
-        f"One moment divides everybody: train is all rows before {_utc(moments.valid)}, valid targets lie between it "
-        f"and {_utc(moments.test)}, test targets after that. Targets are, of a person's events in a window, {asked}; "
+        f"One moment divides everybody: train is all rows before {utc(moments.valid)}, valid targets lie between it "
+        f"and {utc(moments.test)}, test targets after that. Targets are, of a person's events in a window, {asked}; "
         "the history is the person's events before the window, so that a test history holds rows of the valid window, "
         f"on which nothing is fitted; {newcomers}; {candidates}."
     )

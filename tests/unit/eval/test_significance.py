@@ -15,6 +15,7 @@ from eval.metrics.significance import (
     holm,
     paired_randomisation_test,
     paired_randomisation_tests,
+    relative_gains,
 )
 
 
@@ -180,3 +181,55 @@ def test_holm_by_hand() -> None:
     assert corrected[0] == pytest.approx(0.02)
     assert math.isnan(corrected[1])
     assert holm([]) == []
+
+
+def test_whole_groups_are_redrawn_as_a_slow_loop_does() -> None:
+    rng = np.random.default_rng(5)
+    groups = rng.integers(12, size=60) * 7
+    values = rng.random((60, 2)) + groups[:, None] / 20
+    values[rng.random(60) < 0.2, 1] = np.nan
+    found = bootstrap_intervals(values, groups=groups, resamples=300, seed=9)
+
+    codes = np.unique(groups)
+    draws = np.random.default_rng(9)
+    means = []
+    for _ in range(300):
+        drawn = [values[groups == codes[place]] for place in draws.integers(len(codes), size=len(codes))]
+        means.append(np.nanmean(np.concatenate(drawn), axis=0))
+    np.testing.assert_allclose(found, np.quantile(means, [0.025, 0.975], axis=0).T, rtol=1e-12)
+    alone = bootstrap_intervals(values, resamples=300, seed=9)
+    assert (np.diff(found) > 1.5 * np.diff(alone)).all(), "cases that hang together know less"
+
+
+def test_groups_of_one_are_no_groups() -> None:
+    values = np.random.default_rng(2).random((40, 1))
+    alone = bootstrap_intervals(values, resamples=200)
+    np.testing.assert_allclose(bootstrap_intervals(values, groups=np.arange(40), resamples=200), alone)
+    ours, theirs = values, values[::-1]
+    p = paired_randomisation_tests(ours, theirs, permutations=200)
+    np.testing.assert_allclose(paired_randomisation_tests(ours, theirs, groups=np.arange(40), permutations=200), p)
+
+
+def test_pairs_of_a_group_are_swapped_together() -> None:
+    ours, theirs = np.ones((30, 1)), np.zeros((30, 1))
+    assert paired_randomisation_tests(ours, theirs, permutations=999)[0] == 0.001
+    two = paired_randomisation_tests(ours, theirs, groups=np.repeat([0, 1], 15), permutations=999)[0]
+    assert 0.4 < two < 0.6, "of two groups, half the swaps are as large"
+
+
+def test_a_relative_gain_keeps_pairs_together_as_a_slow_loop_does() -> None:
+    rng = np.random.default_rng(3)
+    theirs = rng.random(50)
+    ours = theirs + rng.random(50) / 2
+    theirs[4] = np.nan
+    groups = np.repeat(np.arange(10), 5)
+    gain, low, high = relative_gains(ours[:, None], theirs[:, None], groups=groups, resamples=200, seed=1)[0]
+    kept = ~np.isnan(theirs)
+    assert gain == pytest.approx(ours[kept].mean() / theirs[kept].mean() - 1)
+    draws, ratios = np.random.default_rng(1), []
+    for _ in range(200):
+        rows = np.concatenate([np.flatnonzero(groups == place) for place in draws.integers(10, size=10)])
+        rows = rows[kept[rows]]
+        ratios.append(ours[rows].mean() / theirs[rows].mean() - 1)
+    assert (low, high) == pytest.approx(tuple(np.quantile(ratios, [0.025, 0.975])))
+    assert np.isnan(relative_gains(np.ones((3, 1)), np.zeros((3, 1)))).all()

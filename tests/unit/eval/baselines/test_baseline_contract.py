@@ -4,10 +4,12 @@ from typing import ClassVar
 
 from eval.baselines.als import Als
 from eval.baselines.content import Content
-from eval.baselines.cooccurrence import Cooccurrence
+from eval.baselines.cooccurrence import LAST_ITEM, MARKOV, Cooccurrence
 from eval.baselines.ease import Ease
 from eval.baselines.item_knn import ItemKnn
 from eval.baselines.popular import Popular, PopularRecent
+from eval.baselines.taste import ContentPopular
+from eval.baselines.user_knn import UserKnn
 from eval.data.interactions import Codes
 from eval.systems import Scorer
 from retrieval.adapters.embedder_hashing import HashingEmbedder
@@ -39,6 +41,16 @@ class TestCooccurrence(ScorerContract):
         return Cooccurrence()
 
 
+class TestMarkov(ScorerContract):
+    def make(self) -> Scorer:
+        return Cooccurrence(MARKOV, "markov")
+
+
+class TestLastItem(ScorerContract):
+    def make(self) -> Scorer:
+        return Cooccurrence(LAST_ITEM, "last_item")
+
+
 class TestEase(ScorerContract):
     def make(self) -> Scorer:
         return Ease()
@@ -54,3 +66,15 @@ class TestContent(ScorerContract):
 
     def make(self) -> Scorer:
         return Content(HashingEmbedder())
+
+
+class TestUserKnn(ScorerContract):
+    def make(self) -> Scorer:
+        return UserKnn()
+
+
+class TestContentPopular(ScorerContract):
+    silent: ClassVar[tuple[int, ...]] = (1,)
+
+    def make(self) -> Scorer:
+        return ContentPopular(HashingEmbedder())
