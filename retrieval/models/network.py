@@ -218,7 +218,7 @@ class NextItemNetwork(nn.Module):
 
     @torch.no_grad()
     def neutralise(self, tokens: Tokens) -> None:
-        """Kinds and gaps of steps that the training did not see mean the mean of what it saw, not what they began as."""
+        """Kinds and gaps that the training did not see become the mean of what it saw; they were still random."""
         _neutralise(self._kinds.weight[:KIND_COUNT], tokens.kinds[tokens.kinds != START_KIND])
         _neutralise(self._gaps.weight, tokens.gaps)
 
