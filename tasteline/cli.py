@@ -594,6 +594,19 @@ def eval_compare(
     say_json(found.as_mapping()) if as_json else say(found.markdown())
 
 
+@evaluate.command("seeds")
+def eval_seeds(
+    results: Annotated[list[Path], typer.Argument(help="Result files that differ in their seed alone.")],
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """What systems reach whatever the luck of their draws: several seeds as one result."""
+    from eval.results import read_result
+    from eval.seeds import over_seeds
+
+    _report(over_seeds([read_result(path.parent, path.stem) for path in results]), save, as_json)
+
+
 @evaluate.command("report")
 def eval_report(
     data: Annotated[Path, typer.Option(help="A folder of data sets: everything that can be measured on them is.")],
