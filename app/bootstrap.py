@@ -13,7 +13,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from app.agent.interest_words import InterestWriter
 from app.agent.judging import Judge
@@ -22,26 +21,21 @@ from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import Voice
 from app.engines import new_vectors, open_embedder, open_language_model, open_store
+from app.learned_ranking import follow_learned, learned_source
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import LiveIndex, Progress
-from retrieval.live_model import LiveModel
 from retrieval.models import sources
-from retrieval.models.learned import LearnedSource
 from retrieval.recommend import Recommender
-from retrieval.registry import Entry, Registry
 from retrieval.search import Searcher
 from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
-from tasteline.errors import InvalidInput, SnapshotMismatch
+from tasteline.errors import SnapshotMismatch
 from tasteline.ports import Embedder, LanguageModel, Store
 from tasteline.settings import Settings
 from tasteline.types import Ranking
-
-if TYPE_CHECKING:
-    from retrieval.models.ranker_files import StoredRanker
 
 
 def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bool = False) -> LiveIndex:
@@ -71,27 +65,6 @@ def build_index(settings: Settings, progress: Progress | None = None) -> tuple[i
     return live.present.catalogue.size, changed, manifest
 
 
-def ranker_for(entry: Entry, embedder: Embedder) -> StoredRanker:
-    """The ranker of an entry. Raises InvalidInput where it knows texts by the vectors of another embedder."""
-    from retrieval.models.ranker_files import read_ranker
-
-    stored = read_ranker(entry.folder)
-    if stored.embedder != embedder.name:
-        raise InvalidInput(
-            f"it was trained on texts embedded by {stored.embedder}, the shop uses {embedder.name}; train it anew with "
-            "`tasteline train next-item`, or set TASTELINE_EMBEDDER back"
-        )
-    return stored
-
-
-def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:
-    """Load what was promoted, and lay it on the catalogue before a shopper asks."""
-    model.follow()
-    if (loaded := model.current()) is not None:
-        with live.read():
-            source.lay(loaded.model)
-
-
 def open_shop(
     settings: Settings,
     progress: Progress | None = None,
@@ -110,12 +83,7 @@ def open_shop(
     reader = Reader(live)
     reader.follow()
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
-    next_item = LiveModel(Registry(settings.home), "next-item", lambda entry: ranker_for(entry, embedder))
-    learned = LearnedSource(
-        lambda: loaded.model if (loaded := next_item.current()) else None,
-        lambda: live.present,
-        lambda dimension: new_vectors(settings, dimension),
-    )
+    learned, next_item = learned_source(settings, embedder, live)
     proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(embedder, lambda: live.present)
     recommender = Recommender(

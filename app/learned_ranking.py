@@ -1,0 +1,55 @@
+"""The trained next-item ranker in the service: which one is live, and how it becomes a source of recommendations.
+
+Takes settings, embedder and indexes; gives the source and the model that it follows. PyTorch is loaded with the first
+ranker, not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.engines import new_vectors
+from retrieval.live import LiveIndex
+from retrieval.live_model import LiveModel
+from retrieval.models.learned import LearnedSource
+from retrieval.registry import Entry, Registry
+from tasteline.errors import InvalidInput
+from tasteline.ports import Embedder
+from tasteline.settings import Settings
+
+if TYPE_CHECKING:
+    from retrieval.models.ranker_files import StoredRanker
+
+
+def learned_source(
+    settings: Settings, embedder: Embedder, live: LiveIndex
+) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
+    """A source that ranks by whatever next-item model is live, and that model; empty until one is."""
+    model = LiveModel(Registry(settings.home), "next-item", lambda entry: _ranker_of(entry, embedder))
+    source = LearnedSource(
+        lambda: loaded.model if (loaded := model.current()) else None,
+        lambda: live.present,
+        lambda dimension: new_vectors(settings, dimension),
+    )
+    return source, model
+
+
+def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:
+    """Load what was promoted, and lay it on the catalogue before a shopper asks."""
+    model.follow()
+    if (loaded := model.current()) is not None:
+        with live.read():
+            source.lay(loaded.model)
+
+
+def _ranker_of(entry: Entry, embedder: Embedder) -> StoredRanker:
+    """Raises InvalidInput where it knows texts by the vectors of another embedder."""
+    from retrieval.models.ranker_files import read_ranker
+
+    stored = read_ranker(entry.folder)
+    if stored.embedder != embedder.name:
+        raise InvalidInput(
+            f"it was trained on texts embedded by {stored.embedder}, the shop uses {embedder.name}; train it anew with "
+            "`tasteline train next-item`, or set TASTELINE_EMBEDDER back"
+        )
+    return stored
