@@ -28,6 +28,7 @@ from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import LiveIndex, Progress
 from retrieval.models import sources
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
@@ -84,7 +85,10 @@ def open_shop(
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
     proposing = sources.untrained(behaviour, lambda: live.present)
     wishes = sources.Wishes(embedder, lambda: live.present)
-    recommender = Recommender(live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes)
+    newcomers = Newcomers(embedder, lambda: live.present, reader, behaviour)
+    recommender = Recommender(
+        live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers
+    )
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {

@@ -283,7 +283,10 @@ class RecommendationRequest(Wire):
                     "properties": {"context": {"const": "cart"}, "cart": {"type": "array", "minItems": 1}},
                 },
             ],
-            "examples": [{"user_id": "anna", "context": "home", "limit": 8}],
+            "examples": [
+                {"user_id": "anna", "context": "home", "limit": 8},
+                {"context": "welcome", "wish": "something warm for camping, under $50"},
+            ],
         },
     )
     user_id: Id | None = None
@@ -292,7 +295,12 @@ class RecommendationRequest(Wire):
     context: Literal["home", "product", "cart", "welcome"] = "home"
     product_id: Id | None = None
     cart: list[Id] = Field(default=[], max_length=200)
-    query: Text | None = None
+    query: Text | None = Field(default=None, description="Narrows to what a search for it finds.")
+    wish: Text | None = Field(
+        default=None,
+        description="What a newcomer is after, heard in context 'welcome': it orders by what the words mean and "
+        "narrows nothing, except where it sets a limit.",
+    )
     filters: FiltersModel = FiltersModel()
     limit: Limit = 10
     exclude_ids: list[Id] = Field(default=[], max_length=1_000)

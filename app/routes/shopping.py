@@ -46,6 +46,7 @@ async def search(request: SearchRequest, shop: TheShop, searches: Searches) -> R
 )
 async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
     within_limit(request.query or "", shop)
+    within_limit(request.wish or "", shop)
     session = tuple(
         Event(id=f"step-{step}", type=event.event, product_id=event.product_id, query=event.query, position=step)
         for step, event in enumerate(request.session)
@@ -58,6 +59,7 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
         product_id=request.product_id,
         cart=tuple(request.cart),
         query=request.query or "",
+        wish=request.wish or "",
         filters=request.filters.filters(request.exclude_ids),
         limit=request.limit,
         exclude_seen=request.exclude_seen,

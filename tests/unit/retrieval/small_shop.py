@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -20,10 +20,11 @@ from retrieval.models.sources import (
     PopularSource,
     RatedSource,
 )
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.understanding import Vocabulary, understand
-from tasteline.types import Event, EventType, Price, Product
+from tasteline.types import Event, EventType, Price, Product, Understood
 
 DIMENSION = 256
 
@@ -64,13 +65,8 @@ class SmallShop:
         self.put(*self.products)
         self.append(*self.events)
         ids = numbered()
-        self.searcher = Searcher(
-            self.live,
-            HashingEmbedder(DIMENSION),
-            lambda text, ignore: understand(text, self.vocabulary, ignore),
-            lambda: self.counts,
-            lambda: next(ids),
-        )
+        embedder = HashingEmbedder(DIMENSION)
+        self.searcher = Searcher(self.live, embedder, self._understand, lambda: self.counts, lambda: next(ids))
         sources = (
             CooccurrenceSource(lambda: self.counts, self._indexes),
             LikenessSource(self._indexes),
@@ -79,9 +75,19 @@ class SmallShop:
             HabitSource(),
             NewSource(lambda: self.counts, self._indexes),
         )
+        self.newcomers = Newcomers(embedder, self._indexes, self._understand, lambda: self.counts)
         self.recommender = Recommender(
-            self.live, self.store, sources, self.searcher, lambda: self.repeat_share, lambda: next(ids)
+            self.live,
+            self.store,
+            sources,
+            self.searcher,
+            lambda: self.repeat_share,
+            lambda: next(ids),
+            newcomers=self.newcomers,
         )
+
+    def _understand(self, text: str, ignore: Collection[str]) -> Understood:
+        return understand(text, self.vocabulary, ignore)
 
     def _indexes(self) -> Indexes:
         return self.live.present
