@@ -25,6 +25,7 @@ from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
+from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import LiveIndex, Progress
 from retrieval.models import sources
@@ -85,7 +86,8 @@ def open_shop(
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
     proposing = sources.untrained(behaviour, lambda: live.present)
     wishes = sources.Wishes(embedder, lambda: live.present)
-    newcomers = Newcomers(embedder, lambda: live.present, reader, behaviour)
+    guide = Guide(live, behaviour)
+    newcomers = Newcomers(embedder, live, reader, behaviour, guide)
     recommender = Recommender(
         live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers
     )
@@ -95,6 +97,7 @@ def open_shop(
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
+        "questions": guide.follow,
         "rankings": lambda: write_rankings(store, rankings),
     }
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
@@ -106,7 +109,7 @@ def open_shop(
         InterestWriter(asker, live, store, settings.model_describes),
         Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
     )
-    assistant = Assistant(store, live, searcher, recommender, tasks, metrics, settings)
+    assistant = Assistant(store, live, searcher, recommender, newcomers, tasks, metrics, settings)
     return Shop(
         settings=settings,
         store=store,
@@ -114,6 +117,7 @@ def open_shop(
         embedder=embedder,
         searcher=searcher,
         recommender=recommender,
+        newcomers=newcomers,
         assistant=assistant,
         writer_of_interests=tasks.writer,
         language_model=language_model,

@@ -15,6 +15,7 @@ from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import Follower, Reader
 from retrieval.live import LiveIndex
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from tasteline.ports import Embedder, LanguageModel, RankingStore, Store
@@ -46,6 +47,7 @@ class Shop:
     embedder: Embedder
     searcher: Searcher
     recommender: Recommender
+    newcomers: Newcomers
     assistant: Assistant
     writer_of_interests: InterestWriter
     language_model: LanguageModel | None

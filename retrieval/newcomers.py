@@ -1,12 +1,13 @@
-"""Somebody who has done nothing here: what they say, turned into sources of candidates.
+"""Somebody who has done nothing here: what they say and answer, turned into sources of candidates, and what to ask.
 
 Takes words, gives products by what the words mean: words and meaning fused as a search does it, and a prior for
 what many turn to. A sentence is a wish: it orders and narrows nothing, except where it sets a limit ("under $20").
+Takes answers to the questions of `retrieval.welcome`, gives products by how likely they are chosen next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,13 +15,15 @@ import numpy as np
 import structlog
 
 from retrieval.fusion import Fused, fuse
-from retrieval.live import Indexes
+from retrieval.interests import topic_of
+from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.search import Understand, by_words_and_meaning, match_reasons, telling_words
 from retrieval.understanding import merge
+from retrieval.welcome import Question, Welcome
 from tasteline.errors import TransientError
 from tasteline.ports import CandidateSource, Embedder, Need
-from tasteline.types import Constraint, Filters, Mask, Reason, Relaxation, Rows, Scores, Understood, Vectors
+from tasteline.types import Choice, Constraint, Filters, Mask, Reason, Relaxation, Rows, Scores, Understood, Vectors
 
 DEPTH = 1_000
 """Taken from each side: deeper than a search looks, because the prior lifts what is popular and only near."""
@@ -32,6 +35,7 @@ LIMITS = frozenset({"price", "rating", "stock", "without"})
 """First parts of the constraints that a wish does set: shoppers say a limit as a limit. What it names (a category, a
 brand, a color) only ranks: "something like" such a thing is not that and nothing else."""
 
+NO_FILTERS = Filters()
 Counts = Callable[[], BehaviourCounts]
 log = structlog.get_logger(__name__)
 
@@ -67,23 +71,61 @@ class Explaining(CandidateSource, Protocol):
 
 
 class Newcomers:
-    """Hears words. Call it before the indexes are held: it embeds."""
+    """Hears words and answers; `guide` gives the questions of the present catalogue, None where there are none yet."""
 
     def __init__(
-        self, embedder: Embedder, indexes: Callable[[], Indexes], understand: Understand, counts: Counts
+        self,
+        embedder: Embedder,
+        live: LiveIndex,
+        understand: Understand,
+        counts: Counts,
+        guide: Callable[[Indexes], Welcome | None],
     ) -> None:
         self._embedder = embedder
-        self._indexes = indexes
+        self._live = live
         self._understand = understand
         self._counts = counts
+        self._guide = guide
 
-    def hear(self, wish: str) -> Heard | None:
-        """None where nothing was said. An embedder that does not answer leaves the words."""
+    @property
+    def questions(self) -> Callable[[Indexes], Welcome | None]:
+        return self._guide
+
+    def hear(self, wish: str, answers: Sequence[Choice] = ()) -> Heard | None:
+        """None where nothing was said. Embeds: call it before the indexes are held. Raises NotFound: see `question`.
+
+        An embedder that does not answer leaves the words.
+        """
+        answered = self._answered(answers)
         if not wish.strip():
-            return None
+            return Heard("answered", (answered,)) if answered else None
         understood = wished(wish, self._understand)
-        source = SpokenSource(understood, self._vector(understood.query), self._indexes, self._counts)
-        return Heard("spoken", (source,), understood)
+        vector = self._vector(understood.query)
+        spoken = SpokenSource(understood, vector, lambda: self._live.present, self._counts)
+        return Heard("spoken", (spoken, *([answered] if answered else ())), understood)
+
+    def question(self, answers: Sequence[Choice], filters: Filters = NO_FILTERS) -> Question | None:
+        """What to ask next, about what `filters` let through. Raises NotFound for answers to what nobody asked."""
+        with self._live.read() as indexes:
+            welcome = self._guide(indexes)
+            if welcome is None:
+                return None
+            mask = indexes.catalogue.mask(filters, indexes.lexical.containing)[: len(welcome)]
+            return welcome.question(welcome.heard(answers), mask)
+
+    def known(self, answers: Sequence[Choice]) -> tuple[Choice, ...]:
+        """Those that still mean something here: the catalogue may have changed since."""
+        with self._live.read() as indexes:
+            welcome = self._guide(indexes) if answers else None
+        return tuple(answer for answer in answers if welcome is not None and welcome.knows(answer))
+
+    def _answered(self, answers: Sequence[Choice]) -> AnsweredSource | None:
+        """None where every answer was "anything", and for the moment in which there are no questions."""
+        with self._live.read() as indexes:
+            welcome = self._guide(indexes) if answers else None
+        if welcome is None or not welcome.tells(heard := welcome.heard(answers)):
+            return None
+        return AnsweredSource(welcome, heard, lambda: self._live.present, self._counts)
 
     def _vector(self, text: str) -> Vectors:
         try:
@@ -122,6 +164,39 @@ class SpokenSource:
         """Which of the words the product carries; else that it is near to them."""
         meant = Understood(self._understood.text, self._understood.query)
         return match_reasons(self._indexes(), Fused(row, 1.0, {"meaning": 1.0}), meant, telling_words(meant))[0]
+
+
+class AnsweredSource:
+    """Products by how likely somebody with these answers turns to them next."""
+
+    name = "answered"
+
+    def __init__(
+        self, welcome: Welcome, answers: Sequence[Choice], indexes: Callable[[], Indexes], counts: Counts
+    ) -> None:
+        self._welcome = welcome
+        self._answers = answers
+        self._indexes = indexes
+        self._counts = counts
+
+    def propose(self, need: Need, k: int, allowed: Mask) -> tuple[Rows, Scores, Rows]:
+        known = min(len(self._welcome), len(allowed))
+        if len(self._welcome) > known:  # the rows were numbered anew in between
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+        belief = self._welcome.belief(self._answers, allowed[:known])
+        rows = np.argsort(-belief, kind="stable")[:k]
+        rows = rows[belief[rows] > 0]
+        return rows, belief[rows].astype(np.float32), np.full(len(rows), -1, dtype=np.int64)
+
+    def reason(self, row: int) -> Reason:
+        """Which of the answers the product bears out; of none, that many turn to it."""
+        product = self._indexes().catalogue.product(row)
+        if chosen := self._welcome.chosen(self._answers, row):
+            return Reason("match", f"You chose {', '.join(chosen)}", (product.id,))
+        if self._counts().popularity([product.id])[0] > 0:
+            where = f" in {topic_of(product)}" if product.categories else ""
+            return Reason("popular", f"Popular{where}", (product.id,))
+        return Reason("varied", "Something different", (product.id,))
 
 
 def wished(wish: str, understand: Understand) -> Understood:

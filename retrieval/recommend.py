@@ -23,6 +23,7 @@ from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
 from tasteline.types import (
+    Choice,
     Event,
     EventType,
     Filters,
@@ -49,10 +50,11 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
 WISH_WEIGHT = {"home": 0.3}
 """Of words among those sources; nothing where products were pointed at."""
 NEWCOMER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    "spoken": {"spoken": 1.0, "popular": 0.001, "rated": 0.0001, "new": 0.0001},
+    "spoken": {"spoken": 1.0, "answered": 0.3, "popular": 0.001, "rated": 0.0001, "new": 0.0001},
+    "answered": {"answered": 1.0, "rated": 0.05, "new": 0.0001},
 }
 """The same for somebody who has done nothing and told us something: the rest fills what that leaves."""
-VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spoken": 1.0}
+VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spoken": 1.0, "answered": 1.0}
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
 PERSONAL = 0.1
 """Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
@@ -81,6 +83,8 @@ class RecommendationQuery:
     """Narrows to what a search for it finds."""
     wish: str = ""
     """Words that propose products of their own. They narrow nothing, but to a stranger a limit said is a limit."""
+    answers: tuple[Choice, ...] = ()
+    """Of a stranger, to the questions of `Newcomers.question`."""
     filters: Filters = Filters()
     limit: int = 10
     exclude_seen: bool = False
@@ -134,7 +138,7 @@ class Recommender:
             return interests(history, lambda product_id: _product(indexes, product_id))
 
     def recommend(self, query: RecommendationQuery) -> Ranking:
-        """Raises NotFound for a product page or a cart whose products do not exist."""
+        """Raises NotFound for a page or a cart whose products do not exist, and for answers to what nobody asked."""
         history = self._history(query)
         found = self._searcher.search([SearchQuery(query.query, query.filters, DEPTH)])[0] if query.query else None
         heard = self._heard(query)
@@ -188,7 +192,9 @@ class Recommender:
 
     def _heard(self, query: RecommendationQuery) -> Heard | None:
         """What a stranger told us; embeds, so it comes before the indexes are held."""
-        return self._newcomers.hear(query.wish) if self._newcomers and query.context == "welcome" else None
+        return (
+            self._newcomers.hear(query.wish, query.answers) if self._newcomers and query.context == "welcome" else None
+        )
 
     def _history(self, query: RecommendationQuery) -> list[Event]:
         known = query.user_id is not None or query.session_id is not None

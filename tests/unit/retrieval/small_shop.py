@@ -10,6 +10,7 @@ from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.adapters.vectors_numpy import NumpyVectorIndex
+from retrieval.facets import Guide
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.models.sources import (
@@ -24,6 +25,7 @@ from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.understanding import Vocabulary, understand
+from retrieval.welcome import Welcome
 from tasteline.types import Event, EventType, Price, Product, Understood
 
 DIMENSION = 256
@@ -75,7 +77,7 @@ class SmallShop:
             HabitSource(),
             NewSource(lambda: self.counts, self._indexes),
         )
-        self.newcomers = Newcomers(embedder, self._indexes, self._understand, lambda: self.counts)
+        self.newcomers = Newcomers(embedder, self.live, self._understand, lambda: self.counts, self._questions)
         self.recommender = Recommender(
             self.live,
             self.store,
@@ -104,7 +106,16 @@ class SmallShop:
         self.live.sync()
         with self.live.read() as indexes:
             self.vocabulary = Vocabulary.from_products(list(indexes.catalogue.products()))
+        self._guided()
 
     def append(self, *events: Event) -> None:
         self.store.append_events(events)
         self.counts = BehaviourCounts.fit(self.store.events())
+        self._guided()
+
+    def _questions(self, indexes: Indexes) -> Welcome | None:
+        return self.guide(indexes)
+
+    def _guided(self) -> None:
+        self.guide = Guide(self.live, lambda: self.counts)
+        self.guide.follow()

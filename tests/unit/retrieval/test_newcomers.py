@@ -114,7 +114,9 @@ def test_a_dead_embedder_leaves_the_words() -> None:
             raise EngineFailed("no answer")
 
     shop = SmallShop(PRODUCTS, EVENTS)
-    shop.recommender._newcomers = Newcomers(Dead(DIMENSION), shop._indexes, shop._understand, lambda: shop.counts)
+    shop.recommender._newcomers = Newcomers(
+        Dead(DIMENSION), shop.live, shop._understand, lambda: shop.counts, shop.guide
+    )
     assert ids(welcome("steel teapot", shop))[0] == "steel-teapot"
 
 
