@@ -26,9 +26,11 @@ from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
+from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import LiveIndex, Progress
 from retrieval.models import sources
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
@@ -86,8 +88,18 @@ def open_shop(
     learned, next_item = learned_source(settings, embedder, live)
     proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(embedder, lambda: live.present)
+    guide = Guide(live, behaviour)
+    newcomers = Newcomers(embedder, live, reader, behaviour, guide)
     recommender = Recommender(
-        live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, lambda: learned.ready
+        live,
+        store,
+        proposing,
+        searcher,
+        lambda: behaviour().repeat_share,
+        new_id,
+        wishes,
+        newcomers,
+        lambda: learned.ready,
     )
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
@@ -96,6 +108,7 @@ def open_shop(
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
         "next-item model": lambda: follow_learned(next_item, learned, live),
+        "questions": guide.follow,
         "rankings": lambda: write_rankings(store, rankings),
     }
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
@@ -107,7 +120,7 @@ def open_shop(
         InterestWriter(asker, live, store, settings.model_describes),
         Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
     )
-    assistant = Assistant(store, live, searcher, recommender, tasks, metrics, settings)
+    assistant = Assistant(store, live, searcher, recommender, newcomers, tasks, metrics, settings)
     return Shop(
         settings=settings,
         store=store,
@@ -115,6 +128,7 @@ def open_shop(
         embedder=embedder,
         searcher=searcher,
         recommender=recommender,
+        newcomers=newcomers,
         assistant=assistant,
         writer_of_interests=tasks.writer,
         language_model=language_model,

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from retrieval.welcome import MOST_QUESTIONS
 from tasteline import types as t
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -267,6 +268,16 @@ class SessionEventModel(Wire):
     query: Text | None = None
 
 
+class AnswerModel(Wire):
+    """An answer to a question that an earlier response put."""
+
+    question: Word
+    option: Word
+
+    def choice(self) -> t.Choice:
+        return t.Choice(self.question, self.option)
+
+
 class RecommendationRequest(Wire):
     model_config = ConfigDict(
         extra="forbid",
@@ -283,7 +294,11 @@ class RecommendationRequest(Wire):
                     "properties": {"context": {"const": "cart"}, "cart": {"type": "array", "minItems": 1}},
                 },
             ],
-            "examples": [{"user_id": "anna", "context": "home", "limit": 8}],
+            "examples": [
+                {"user_id": "anna", "context": "home", "limit": 8},
+                {"context": "welcome", "wish": "something warm for camping, under $50"},
+                {"context": "welcome", "answers": [{"question": "category-1", "option": "Outdoor"}]},
+            ],
         },
     )
     user_id: Id | None = None
@@ -292,7 +307,17 @@ class RecommendationRequest(Wire):
     context: Literal["home", "product", "cart", "welcome"] = "home"
     product_id: Id | None = None
     cart: list[Id] = Field(default=[], max_length=200)
-    query: Text | None = None
+    query: Text | None = Field(default=None, description="Narrows to what a search for it finds.")
+    wish: Text | None = Field(
+        default=None,
+        description="What a newcomer is after, heard in context 'welcome': it orders by what the words mean and "
+        "narrows nothing, except where it sets a limit.",
+    )
+    answers: list[AnswerModel] = Field(
+        default=[],
+        max_length=MOST_QUESTIONS,
+        description="A newcomer's answers so far, heard in context 'welcome'; they order and narrow nothing.",
+    )
     filters: FiltersModel = FiltersModel()
     limit: Limit = 10
     exclude_ids: list[Id] = Field(default=[], max_length=1_000)
@@ -370,6 +395,47 @@ class RankingResponse(BaseModel):
             ],
             degraded=list(ranking.degraded),
         )
+
+
+class OptionModel(BaseModel):
+    id: str
+    label: str
+
+
+class QuestionModel(BaseModel):
+    """Send it back as `{"question": id, "option": id of one option}` in `answers`."""
+
+    id: str
+    text: str
+    options: list[OptionModel] = Field(description="The largest groups, then `anything`, which tells nothing.")
+
+
+class RecommendationResponse(RankingResponse):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ranking_id": "f7964e03cbf78a7a",
+                    "items": [],
+                    "total": 120,
+                    "question": {
+                        "id": "category-1",
+                        "text": "What are you looking for?",
+                        "options": [
+                            {"id": "Outdoor", "label": "Outdoor"},
+                            {"id": "Kitchen", "label": "Kitchen"},
+                            {"id": "anything", "label": "Anything"},
+                        ],
+                    },
+                }
+            ]
+        }
+    )
+    question: QuestionModel | None = Field(
+        default=None,
+        description="In context 'welcome', for somebody who has done and said nothing: what to ask next, of at most "
+        "three questions the one whose answer is expected to tell most. null: nothing (more) is worth asking.",
+    )
 
 
 class EventBatch(Wire):

@@ -16,6 +16,7 @@ from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import Follower, Reader
 from retrieval.live import LiveIndex
 from retrieval.live_model import LiveModel
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from tasteline.ports import Embedder, LanguageModel, RankingStore, Store
@@ -47,6 +48,7 @@ class Shop:
     embedder: Embedder
     searcher: Searcher
     recommender: Recommender
+    newcomers: Newcomers
     assistant: Assistant
     writer_of_interests: InterestWriter
     language_model: LanguageModel | None

@@ -117,7 +117,11 @@ def _next_item_jobs(folder: Path, settings: Settings, told: Told, progress: Prog
     if dataset.timed:
         return  # a short click-stream has newcomers of its own: they are slices of the temporal split
     asked = Asked(str(folder))
-    yield Job(f"cold-start-{folder.name}", lambda: run_cold_start(asked, settings, told, progress), ("", "sentence"))
+    yield Job(
+        f"cold-start-{folder.name}",
+        lambda: run_cold_start(asked, settings, told, progress),
+        ("", "sentence", "welcome"),
+    )
     yield Job(
         f"rerank-{folder.name}",
         lambda: reranking.run_rerank(asked, reranking.Rerank(), settings, told, progress),

@@ -49,8 +49,10 @@ from eval.results import commit_of
 from eval.served import Progress, products_of
 from eval.served_next_item import ServedNextItem
 from eval.systems import Learning, NextItemSystem, Ranker
+from eval.welcome import FIXED, dialogues, strategies
 from finetune.next_item import Recipe
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
+from retrieval.welcome import MOST_QUESTIONS
 from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder
 from tasteline.settings import Settings
@@ -214,7 +216,8 @@ def run_cold_start(
     *,
     most: int | None = None,
 ) -> dict[str, dict[str, object]]:
-    """Two results: "" has new people (0, 1, 2–4 events) and new items as slices, "sentence" people who only speak.
+    """Three results: "" has new people (0, 1, 2–4 events) and new items as slices, "sentence" people who only speak,
+    "welcome" people who only answer up to three questions; the last where ours is among the systems.
 
     `most`: see `eval.cold_start`.
     """
@@ -237,10 +240,12 @@ def run_cold_start(
             left_out=notes,
             strict=bool(asked.systems),
         )
-        spoken = _spoken(bench, systems, cold, asked, learning)
+        newcomers = {"sentence": _spoken(bench, systems, cold, asked, learning)}
+        if (ours := next((each for each in systems if isinstance(each, ServedNextItem)), None)) is not None:
+            newcomers["welcome"] = _welcomed(bench, ours, cold, asked)
     return {
         "": described(measured, whole, asked, looks, notes, {}),
-        "sentence": described(spoken, whole, asked, looks, {}, {}),
+        **{name: described(each, whole, asked, looks, {}, {}) for name, each in newcomers.items()},
     }
 
 
@@ -262,17 +267,68 @@ def _spoken(
         *(system for system in systems if isinstance(system, ServedNextItem)),
     ]
     ranked |= {system.name: system.rank_sentences(sentences, depth) for system in speakers}
+    return _newcomers(
+        bench,
+        cold,
+        asked,
+        ranked,
+        {},
+        "sentence: new people of whom nothing is known but one sentence, written by rule out of the categories and "
+        "words of their history, never of the target; what they have is left out of all lists.",
+        started,
+    )
+
+
+def _welcomed(bench: Bench, ours: ServedNextItem, cold: ColdStart, asked: Asked) -> Measured:
+    """People of whom only answers are known, after each number of questions, by each way to choose these."""
+    started = time.perf_counter()
+    cases = cold.strangers[asked.part]
+    depth = next_item.DEPTH + int(cases.histories.lengths.max(initial=0))
+    welcome, rows = ours.welcome()
+    ranked: dict[str, Codes] = {}
+    chosen: dict[str, Mapping[str, object]] = {}
+    for strategy, choose in strategies(welcome, asked.seed).items():
+        for number, dialogue in enumerate(dialogues(welcome, rows, cases.histories, choose)):
+            name = "no questions" if number == 0 else f"{number} by {strategy}"
+            name = OURS if (strategy, number) == ("gain", MOST_QUESTIONS) else name
+            if name not in ranked:
+                ranked[name] = ours.rank_answers(dialogue.answers, depth)
+                chosen[name] = dialogue.described()
+    return _newcomers(
+        bench,
+        cold,
+        asked,
+        ranked,
+        chosen,
+        "welcome: new people of whom nothing is known but their answers to at most three questions of the shop, true "
+        'to most of their history (else "anything"), never of the target; what they have is left out of all lists. '
+        f"Questions are chosen by gain, as the shop does ({OURS} after three), drawn, or in the fixed order "
+        f"{', '.join(FIXED)}.",
+        started,
+    )
+
+
+def _newcomers(
+    bench: Bench,
+    cold: ColdStart,
+    asked: Asked,
+    ranked: Mapping[str, Codes],
+    chosen: Mapping[str, Mapping[str, object]],
+    protocol: str,
+    started: float,
+) -> Measured:
+    """Lists for the strangers, measured without what these have already."""
+    split, cases = cold.split, cold.strangers[asked.part]
     results = {}
     for name, lists in ranked.items():
         shown = without_history(lists, cases.histories, next_item.DEPTH)
-        results[name] = SystemResult(*next_item.values_of(shown, cases.targets, split.catalogue, split.train))
+        values, whole = next_item.values_of(shown, cases.targets, split.catalogue, split.train)
+        results[name] = SystemResult(values, whole, chosen=chosen.get(name, {}))
     return Measured(
         task="cold-start",
         dataset=bench.dataset.name,
         checksum=bench.dataset.checksum,
-        protocol=f"{split.protocol.name}, sentence: new people of whom nothing is known but one sentence, written by "
-        "rule out of the categories and words of their history, never of the target; what they have is left out of all "
-        "lists.",
+        protocol=f"{split.protocol.name}, {protocol}",
         cases=tuple(bench.dataset.user_ids[user] for user in cases.users),
         systems=results,
         slices=next_item.slices(bench.dataset, split, cases),

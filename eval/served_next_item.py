@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +26,9 @@ from eval.systems import Learning
 from retrieval.models.ranker_files import write_ranker
 from retrieval.recommend import RecommendationQuery
 from retrieval.registry import Registry
+from retrieval.welcome import Welcome
 from tasteline.settings import Settings
-from tasteline.types import Event
+from tasteline.types import Choice, Event, Rows
 
 VECTORS_FILE = "embeddings.db"
 
@@ -84,18 +85,50 @@ class ServedNextItem:
         nobody = Histories.of([[] for _ in sentences])
         return self._ranked(nobody, k, "welcome", sentences)
 
+    def rank_answers(self, answers: Sequence[Sequence[Choice]], k: int) -> Codes:
+        """What a stranger is welcomed with who has answered that; the same answers are asked for once."""
+        distinct = list(dict.fromkeys(map(tuple, answers)))
+        queries = [RecommendationQuery(context="welcome", answers=each, limit=k) for each in distinct]
+        place = {each: number for number, each in enumerate(distinct)}
+        ranked: Codes = self._asked(queries, k, len(queries))[[place[tuple(each)] for each in answers]]
+        return ranked
+
+    def welcome(self) -> tuple[Welcome, Rows]:
+        """The shop's questions, and the row in them of each item of the catalogue, -1 for what the shop lacks."""
+        shop, learning = self._opened()
+        with shop.live.read() as indexes:
+            questions = shop.newcomers.questions(indexes)
+            rows = [indexes.catalogue.row(product_id) for product_id in learning.catalogue.ids]
+        if questions is None:
+            raise RuntimeError("a shop that has just been opened knows its questions")
+        return questions, np.array([-1 if row is None else row for row in rows], dtype=np.int64)
+
     def _ranked(
         self, histories: Histories, k: int, context: Literal["home", "welcome"], wishes: Sequence[str]
     ) -> Codes:
+        _, learning = self._opened()
+        return self._asked(
+            (
+                RecommendationQuery(
+                    session=steps(histories, case, learning), context=context, wish=wish, limit=k, exclude_seen=True
+                )
+                for case, wish in enumerate(wishes)
+            ),
+            k,
+            len(wishes),
+        )
+
+    def _opened(self) -> tuple[Shop, Learning]:
         if self._fitted is None:
             raise RuntimeError("fit() opens the shop; call it first")
-        shop, learning = self._fitted
-        numbers = {product_id: number for number, product_id in enumerate(learning.catalogue.ids)}
-        ranked = np.full((len(histories), k), -1, dtype=np.int32)
-        for case, wish in enumerate(wishes):
-            query = RecommendationQuery(
-                session=steps(histories, case, learning), context=context, wish=wish, limit=k, exclude_seen=True
-            )
+        return self._fitted
+
+    def _asked(self, queries: Iterable[RecommendationQuery], k: int, number: int) -> Codes:
+        """(number, k), one after the other, as requests would come."""
+        shop, learning = self._opened()
+        numbers = {product_id: item for item, product_id in enumerate(learning.catalogue.ids)}
+        ranked = np.full((number, k), -1, dtype=np.int32)
+        for case, query in enumerate(queries):
             items = shop.recommender.recommend(query).items
             found = [numbers[item.product.id] for item in items if item.product.id in numbers]
             ranked[case, : len(found)] = found

@@ -40,6 +40,14 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """A question of the shop's own."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyFacts:
     """Empty means that there is nothing of the kind; a renderer then says nothing about it.
 
@@ -75,3 +83,7 @@ class ReplyFacts:
     degraded: tuple[str, ...] = ()
     """Stages that were skipped, as in `Ranking.degraded`."""
     shop_name: str = "the shop"
+    question: Asking | None = None
+    """What a newcomer is asked in return."""
+    chosen: str = ""
+    """What a newcomer has just answered."""

@@ -47,6 +47,8 @@ _ROUND_STEPS = (
     50_000,
 )
 _MOST_FOLLOW_UPS = 3
+_LABEL = 200
+"""Characters of an option: uncut, because what is clicked is what is understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ def render_parts(facts: ReplyFacts) -> ReplyParts:
         extremes=view.extremes(facts.products),
         **_one_product(facts),
         comparison=view.compare([ranked.product for ranked in facts.products[: view.MOST_LISTED]]),
+        question=plain(facts.question.text, _LABEL) if facts.question else "",
+        options=[plain(label, _LABEL) for label in facts.question.labels] if facts.question else [],
+        chosen=plain(facts.chosen, _LABEL),
         edge=_EDGE,
     )
     opening, *rest = (_BLANK_LINES.sub("\n", part).strip() for part in text.split(_EDGE))
@@ -104,8 +109,11 @@ def render_parts(facts: ReplyFacts) -> ReplyParts:
 def follow_ups(facts: ReplyFacts) -> tuple[str, ...]:
     """Up to three things to say next, each of which has an answer: a shopper may click them.
 
-    After nothing_found they take a limit back, in words that are listed in `taking_back`.
+    After nothing_found they take a limit back, in words that are listed in `taking_back`; where a question is asked
+    they are all of its options.
     """
+    if facts.question:
+        return tuple(plain(label, _LABEL) for label in facts.question.labels)
     if not facts.products:
         taken_back = [taking_back(r.constraint) for r in facts.relaxations if r.would_match > 0]
         suggestions = taken_back or list(_starts(facts))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -18,10 +19,13 @@ from retrieval.fusion import Fused, fuse
 from retrieval.interests import Touched, interests, topic_of, touched_products
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.sequences import KINDS
+from retrieval.newcomers import Explaining, Heard, Newcomers
 from retrieval.search import Searcher, SearchQuery
+from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
 from tasteline.types import (
+    Choice,
     Event,
     EventType,
     Filters,
@@ -50,9 +54,14 @@ LEARNED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "complement": {"learned": 1.0, "popular": 0.001, "rated": 0.0001},
 }
 """The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves."""
-WISH_WEIGHT = {"home": 0.3, "welcome": 2.0}
-"""Of words among those sources: more than anything else to a stranger, nothing where products were pointed at."""
-VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8}
+WISH_WEIGHT = {"home": 0.3}
+"""Of words among those sources; nothing where products were pointed at."""
+NEWCOMER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
+    "spoken": {"spoken": 1.0, "answered": 0.3, "popular": 0.001, "rated": 0.0001, "new": 0.0001},
+    "answered": {"answered": 1.0, "rated": 0.05, "new": 0.0001},
+}
+"""The same for somebody who has done nothing and told us something: the rest fills what that leaves."""
+VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spoken": 1.0, "answered": 1.0}
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
 LEARNED_VARIETY = 1.0
 """The same under a learned ranker, which has learned how alike the next things are."""
@@ -82,7 +91,9 @@ class RecommendationQuery:
     query: str = ""
     """Narrows to what a search for it finds."""
     wish: str = ""
-    """Words that propose products of their own and narrow nothing."""
+    """Words that propose products of their own. They narrow nothing, but to a stranger a limit said is a limit."""
+    answers: tuple[Choice, ...] = ()
+    """Of a stranger, to the questions of `Newcomers.question`."""
     filters: Filters = Filters()
     limit: int = 10
     exclude_seen: bool = False
@@ -101,8 +112,8 @@ class Person:
 class Recommender:
     """`repeat_share()` says how often people of this shop buy the same thing again, 0 to 1.
 
-    `wishes` makes a source of words; without it, `RecommendationQuery.wish` is not heard. `is_learned()` says whether
-    the source called "learned" has a ranker.
+    `wishes` makes a source of words for somebody with a history, `newcomers` hears those of a stranger; without them
+    `RecommendationQuery.wish` is not heard. `is_learned()` says whether the source called "learned" has a ranker.
     """
 
     def __init__(
@@ -114,11 +125,13 @@ class Recommender:
         repeat_share: Callable[[], float],
         new_id: Callable[[], str],
         wishes: Callable[[str], CandidateSource | None] = lambda wish: None,
+        newcomers: Newcomers | None = None,
         is_learned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._live = live
         self._events = events
         self._wishes = wishes
+        self._newcomers = newcomers
         self._sources = sources
         self._searcher = searcher
         self._repeat_share = repeat_share
@@ -136,25 +149,27 @@ class Recommender:
             return interests(history, lambda product_id: _product(indexes, product_id))
 
     def recommend(self, query: RecommendationQuery) -> Ranking:
-        """Raises NotFound for a product page or a cart whose products do not exist."""
+        """Raises NotFound for a page or a cart whose products do not exist, and for answers to what nobody asked."""
         history = self._history(query)
         found = self._searcher.search([SearchQuery(query.query, query.filters, DEPTH)])[0] if query.query else None
-        wish = self._wishes(query.wish)
-        sources = [*self._sources, *([wish] if wish else [])]
+        heard = self._heard(query)
+        wish = None if heard else self._wishes(query.wish)
+        sources = [*self._sources, *([wish] if wish else []), *(heard.sources if heard else ())]
         with self._live.read() as indexes:
             person = _person(indexes, history, _anchors(indexes, query))
-            mask = indexes.catalogue.mask(query.filters, indexes.lexical.containing)
+            filters = merge(query.filters, heard.limits) if heard else query.filters
+            mask = indexes.catalogue.mask(filters, indexes.lexical.containing)
             total = int(mask.sum())
             mask[person.need.anchor] = False
             if found is not None:
                 mask &= _mask_of(indexes, found)
             mask = self._fresh(indexes, mask, person, query)
-            parts = [
-                self._ranked(indexes, person, mask, wanted, query.limit, sources) for wanted in _wanted(query, person)
-            ]
+            kinds = (heard.wanted,) if heard else _wanted(query, person)
+            parts = [self._ranked(indexes, person, mask, wanted, query.limit, sources) for wanted in kinds]
             items = _interleave(parts, query.limit)
+            told = heard.relaxations(indexes, query.filters) if heard and not total else ()
         if found is None:
-            return Ranking(self._new_id(), tuple(items), total)
+            return Ranking(self._new_id(), tuple(items), total, heard.understood if heard else None, told)
         return Ranking(self._new_id(), tuple(items), found.total, found.understood, found.relaxations)
 
     def personalised(self, ranking: Ranking, user_id: str | None, session_id: str | None = None) -> Ranking:
@@ -186,6 +201,12 @@ class Recommender:
             products = [_product(indexes, item.product_id) for item in touched]
         return [product for product in products if product is not None]
 
+    def _heard(self, query: RecommendationQuery) -> Heard | None:
+        """What a stranger told us; embeds, so it comes before the indexes are held."""
+        return (
+            self._newcomers.hear(query.wish, query.answers) if self._newcomers and query.context == "welcome" else None
+        )
+
     def _history(self, query: RecommendationQuery) -> list[Event]:
         known = query.user_id is not None or query.session_id is not None
         stored = self._events.history(query.user_id, query.session_id) if known else []
@@ -215,7 +236,8 @@ class Recommender:
         if wanted == "complement":
             mask = mask & ~_same_kind(indexes, person.need.anchor)
         learned = self._is_learned() and wanted in LEARNED_WEIGHTS
-        weights = {**(LEARNED_WEIGHTS if learned else WEIGHTS)[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
+        usual = {**WEIGHTS, **NEWCOMER_WEIGHTS, **(LEARNED_WEIGHTS if learned else {})}
+        weights = {**usual[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
         lists: list[tuple[str, float, Rows, Scores]] = []
         because: dict[str, dict[int, int]] = {}
         for source in sources:
@@ -226,13 +248,16 @@ class Recommender:
                 rows, scores, led_there = source.propose(person.need, DEPTH, mask)
                 lists.append((source.name, weight, rows, scores))
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
+        told = {source.name: source.reason for source in sources if isinstance(source, Explaining)}
         variety = LEARNED_VARIETY if learned else VARIETY[wanted]
         varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
                 candidate.score,
-                (_reason(indexes, candidate, because, person, wanted),),
+                (told[candidate.leader](candidate.row),)
+                if candidate.leader in told
+                else (_reason(indexes, candidate, because, person, wanted),),
             )
             for candidate in varied
         ]
@@ -312,6 +337,8 @@ def _varied(
     fused: Iterable[Fused], kinds_of: Callable[[Fused], tuple[str, ...]], variety: float, limit: int
 ) -> list[Fused]:
     """Greedy, up to `limit`: the next is the best after each kind has paid for those of it already chosen."""
+    if variety == 1.0:  # nobody pays
+        return list(islice(fused, limit))
     waiting: dict[tuple[str, ...], list[Fused]] = {}
     for candidate in fused:
         waiting.setdefault(kinds_of(candidate), []).append(candidate)

@@ -137,7 +137,7 @@ class Searcher:
         fused = self._fused(indexes, query, understood, mask, near, limit) if passing else []
         if fused and query.floor and _meant(query, understood):
             fused = [candidate for candidate in fused if candidate.score >= query.floor * fused[0].score]
-        sought = _sought(understood)
+        sought = telling_words(understood)
         carrying = indexes.lexical.containing(understood.query) if understood.query and fused else None
         exact = None if carrying is None else frozenset(carrying.tolist())
         items = tuple(
@@ -164,22 +164,7 @@ class Searcher:
     ) -> list[Fused]:
         if not _meant(query, understood):
             return self._by_popularity(indexes, mask)
-        words, word_scores = indexes.lexical.search(understood.query, DEPTH, mask)
-        vector, rows, cosines = near
-        by_words = np.zeros(len(indexes.catalogue), dtype=np.bool_)
-        by_words[words] = True
-        # The padding row -1 reads the last flag, but its cosine is far below the floor.
-        close = (cosines > MEANING_FLOOR) & ~by_words[rows]
-        # A product found by its words has a meaning too: counting that as nothing cost 7 points of recall@100.
-        rows = np.concatenate([words, rows[close]])
-        meaning = np.concatenate([indexes.vectors.vectors(words) @ vector, cosines[close]])
-        return fuse(
-            [
-                ("words", WORDS_WEIGHT, words, word_scores),
-                ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(meaning, 0.0)),
-            ],
-            limit,
-        )
+        return fuse(by_words_and_meaning(indexes, understood.query, near, mask), limit)
 
     def _by_popularity(self, indexes: Indexes, mask: Mask | None) -> list[Fused]:
         """For a request that only sets limits: what most people turn to, then the best rated."""
@@ -217,6 +202,25 @@ class Searcher:
         return tuple(sorted(found, key=lambda relaxation: -relaxation.would_match))
 
 
+def by_words_and_meaning(
+    indexes: Indexes, text: str, near: Near, mask: Mask | None, depth: int = DEPTH
+) -> list[tuple[str, float, Rows, Scores]]:
+    """The two lists that `fuse` makes one of: rows that carry words of `text`, and those of `near` in meaning."""
+    words, word_scores = indexes.lexical.search(text, depth, mask)
+    vector, rows, cosines = near
+    by_words = np.zeros(len(indexes.catalogue), dtype=np.bool_)
+    by_words[words] = True
+    # The padding row -1 reads the last flag, but its cosine is far below the floor.
+    close = (cosines > MEANING_FLOOR) & ~by_words[rows]
+    # A product found by its words has a meaning too: counting that as nothing cost 7 points of recall@100.
+    rows = np.concatenate([words, rows[close]])
+    meaning = np.concatenate([indexes.vectors.vectors(words) @ vector, cosines[close]])
+    return [
+        ("words", WORDS_WEIGHT, words, word_scores),
+        ("meaning", 1.0 - WORDS_WEIGHT, rows, np.maximum(meaning, 0.0)),
+    ]
+
+
 def understood(query: SearchQuery, understand: Understand) -> Understood:
     """All that was said, the later over the earlier: "in blue" takes the place of "in red"."""
     parts = [understand(text, query.ignore) for text in (query.text, *query.further)]
@@ -243,7 +247,7 @@ Sought = Sequence[tuple[str, str]]
 """Words of a request that are worth naming, each with its stem."""
 
 
-def _sought(understood: Understood) -> Sought:
+def telling_words(understood: Understood) -> Sought:
     words = dict.fromkeys(WORD.findall(understood.query.casefold()))
     return [(word, _stem(word)) for word in words if len(word) > 2 and word not in STOP_WORDS]
 

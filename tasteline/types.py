@@ -210,6 +210,14 @@ class Interest:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A newcomer's answer to one of the shop's own questions: ids of both."""
+
+    question: str
+    option: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message of a conversation, with the products that it showed, in order."""
 

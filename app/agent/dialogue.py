@@ -16,6 +16,7 @@ from app.agent.phrases_en import (
     ABOUT,
     ALSO_SOLD_OUT,
     ANY,
+    ANYTHING_GOES,
     ARTICLE,
     ASKS_AFTER,
     BARE_NUMBER,
@@ -52,6 +53,8 @@ from app.agent.phrases_en import (
     WORD,
     WRAPPING,
 )
+from retrieval.welcome import ANYTHING
+from tasteline.types import Choice
 
 Intent = Literal[
     "find",
@@ -60,6 +63,7 @@ Intent = Literal[
     "recommend",
     "similar",
     "complement",
+    "choose",
     "details",
     "compare",
     "greeting",
@@ -89,6 +93,12 @@ class DialogueState:
     """What "more" is more of."""
     anchor: str | None = None
     """In mode "similar": what the products are like."""
+    answers: tuple[Choice, ...] = ()
+    """Of a newcomer, to the questions of the shop so far."""
+    asked: str = ""
+    """The question that the last answer closed with."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Its options: ids and what they are called."""
 
     def to_json(self) -> str:
         return STATE.dump_json(self).decode()
@@ -103,7 +113,9 @@ class DialogueState:
 
     def starting(self, text: str, ignore: Sequence[str]) -> DialogueState:
         """A new request forgets the old one's limits; what was shown stays nameable."""
-        return DialogueState(fragments=(text,), ignore=tuple(ignore), shown=self.shown, focus=self.focus)
+        return DialogueState(
+            fragments=(text,), ignore=tuple(ignore), shown=self.shown, focus=self.focus, answers=self.answers
+        )
 
 
 STATE = TypeAdapter(DialogueState)
@@ -121,6 +133,8 @@ class Move:
     """What a refinement adds to the request in words."""
     takes_back: tuple[str, ...] = ()
     """Constraint keys, or their first parts, that the shopper lifts: "any color"."""
+    chosen: str = ""
+    """Id of the option with which the shop's own question is answered."""
 
 
 COSTS = frozenset({"cost", "costs"})
@@ -142,9 +156,10 @@ def read_move(message: str, state: DialogueState, titles: Mapping[str, str]) -> 
         if asked.startswith((",", ".", "!")):
             text = asked.lstrip(" ,.!")
     low = text.casefold()
-    for intent, pattern in SMALL_TALK:
-        if pattern.search(low):
-            return Move(intent, text)
+    if chosen := _option(low, state.options):
+        return Move("choose", text, chosen=chosen)
+    if small := next((intent for intent, pattern in SMALL_TALK if pattern.search(low)), None):
+        return Move(small, text)
     if state.fragments and (taken_back := _taken_back(low)):
         return Move("refine", text, takes_back=taken_back)
     references = _references(low, state, titles)
@@ -155,6 +170,20 @@ def read_move(message: str, state: DialogueState, titles: Mapping[str, str]) -> 
     if RECOMMEND.search(low) and not _content(RECOMMEND.sub(" ", low)):
         return Move("recommend", text)
     return Move("find", text)
+
+
+def _option(low: str, options: Sequence[tuple[str, str]]) -> str:
+    """Id of the option that a message names, in full or by words that only one of them has; "" for none."""
+    if not options:
+        return ""
+    if ANYTHING_GOES.match(low):
+        return ANYTHING
+    for option, label in options:
+        if low.strip(" .!?") == label.casefold():
+            return option
+    said = _stems(_content(low))
+    named = [option for option, label in options if said and said <= _stems([label])]
+    return named[0] if len(named) == 1 else ""
 
 
 def _about_shown(

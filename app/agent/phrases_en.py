@@ -81,6 +81,7 @@ FILLER = frozenset(_FILLER.split())
 HELP = _said(
     "what can you (?:do(?! with)|help)", "who are you", "what are you", "how (?:do|does) (?:this|you) work", "^help$"
 )
+WHAT = "what (?:i(?:'m looking for| want| need)|to (?:buy|get|look for))"
 RECOMMEND = _said(
     "recommend(?:ations?|ed)?",
     "suggest(?:ions?)?",
@@ -92,7 +93,17 @@ RECOMMEND = _said(
     "what should i (?:look at|try|see|buy|get)(?: (?:next|now|today))?",
     "what(?:'s| is) (?:new|popular|trending)",
     "any ideas",
+    rf"(?:i (?:really )?)?(?:do not|don't) (?:really )?know {WHAT}",
+    rf"(?:i have )?no idea {WHAT}",
+    rf"(?:i'm |i am )?not sure {WHAT}",
+    "(?:i'm |i am )?just (?:looking|browsing)(?: around)?",
 )
+ANYTHING_GOES = re.compile(
+    r"^(?:anything(?: (?:is fine|goes|will do))?|any(?: (?:one|of (?:them|these|those)))?|whatever|either"
+    r"|(?:i have )?no (?:idea|preference)|(?:i )?(?:do not|don't) (?:mind|care|know)|(?:i'm |i am )?not sure"
+    r"|(?:it )?(?:does not|doesn't) matter|all of (?:them|these|those)|surprise me|you choose)[\s.!]*$"
+)
+"""An answer to a question of the shop's own that chooses nothing."""
 SIMILAR = _said(
     "similar",
     r"(?<!\bi )(?<!would )(?<!'d )like (?:it|this|that|the|number)",

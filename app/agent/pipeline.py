@@ -15,17 +15,19 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from app.agent.situation import Situation, facts_of, first_look, read, search_query, wanted
+from app.agent.situation import ASKS_BACK, Situation, facts_of, first_look, read, search_query, wanted
 from app.agent.stages import Stages
 from app.agent.tasks import TASK_SECONDS, ModelTasks
 from app.agent.voice import TEMPLATES, Spoken
 from app.telemetry import Metrics
-from prompts.facts import ReplyFacts
+from prompts.facts import Asking, ReplyFacts
 from prompts.judging import taste_of
 from prompts.reply import follow_ups, render_reply
 from retrieval.live import LiveIndex
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
+from retrieval.welcome import Question
 from tasteline.errors import TastelineError
 from tasteline.ports import ConversationStore
 from tasteline.settings import Settings
@@ -66,6 +68,8 @@ class Answer:
     """What was said before, oldest first."""
     heard: tuple[str, ...] = ()
     """What the language model was asked about the message, and what was taken of its reading."""
+    question: Question | None = None
+    """What a newcomer is asked in return."""
     engine: str = TEMPLATES
 
 
@@ -76,6 +80,7 @@ class Assistant:
         live: LiveIndex,
         searcher: Searcher,
         recommender: Recommender,
+        newcomers: Newcomers,
         tasks: ModelTasks,
         metrics: Metrics,
         settings: Settings,
@@ -84,6 +89,7 @@ class Assistant:
         self._live = live
         self._searcher = searcher
         self._recommender = recommender
+        self._newcomers = newcomers
         self._tasks = tasks
         self._metrics = metrics
         self._settings = settings
@@ -103,8 +109,10 @@ class Assistant:
             ranking = await self._judged(ranking, turn, situation, stages)
         nothing_known: list[Interest] = []
         interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
+        question = await self._asking(turn, situation, stages)
         facts = self._facts(situation, ranking, interests, stages.degraded)
-        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard)
+        facts = replace(facts, question=_put(question), chosen=situation.chosen)
+        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard, question)
 
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
         """The reply in pieces; afterwards the conversation is kept."""
@@ -128,7 +136,20 @@ class Assistant:
         turns = self._conversations.turns(turn.conversation_id)
         history = tuple(ChatMessage(said.role, said.text) for said in turns[-RECALLED:])
         with self._live.read() as indexes:
-            return read(turn.text, turn.ignore, turns, indexes.catalogue), history
+            situation = read(turn.text, turn.ignore, turns, indexes.catalogue)
+        state = replace(situation.state, answers=self._newcomers.known(situation.state.answers))
+        return replace(situation, state=state), history
+
+    async def _asking(self, turn: ChatTurn, situation: Situation, stages: Stages) -> Question | None:
+        """The question that tells most of somebody who has done nothing yet and does not know what they want."""
+        if situation.move.intent not in ASKS_BACK:
+            return None
+
+        def asked() -> Question | None:
+            known = self._recommender.recent(turn.user_id, turn.session_id, limit=1)
+            return None if known else self._newcomers.question(situation.state.answers)
+
+        return await stages.run("ask", asked, None)
 
     async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
         """What the rules leave open in a message, as far as the shopper's words bear it out."""
@@ -178,7 +199,7 @@ class Assistant:
 
     async def _remember(self, turn: ChatTurn, answer: Answer, text: str) -> None:
         shown = tuple(item.product.id for item in answer.facts.products)
-        state = answer.situation.after(shown).to_json()
+        state = answer.situation.after(shown, answer.question).to_json()
         turns = [Turn("user", turn.text), Turn("assistant", text, shown, state)]
         keep = self._conversations.append_turns
         loop = asyncio.get_running_loop()
@@ -188,3 +209,7 @@ class Assistant:
             # The answer has been given already; only the next "it" will not be understood.
             log.warning("conversation_not_kept", error=type(error).__name__)
             answer.stages.degraded.append("remember")
+
+
+def _put(question: Question | None) -> Asking | None:
+    return question and Asking(question.text, tuple(option.label for option in question.options))

@@ -18,7 +18,8 @@ from retrieval.catalogue import Catalogue
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
 from retrieval.understanding import merge
-from tasteline.types import Constraint, Filters, Interest, Price, Product, RankedProduct, Ranking, Reason, Turn
+from retrieval.welcome import ANYTHING, Question
+from tasteline.types import Choice, Constraint, Filters, Interest, Price, Product, RankedProduct, Ranking, Reason, Turn
 
 CANDIDATES = 40
 """Asked for in chat, so that personal interest has something to choose from."""
@@ -32,6 +33,7 @@ KINDS: Mapping[Intent, ReplyKind] = {
     "recommend": "recommended",
     "similar": "similar",
     "complement": "complement",
+    "choose": "recommended",
     "details": "details",
     "compare": "compared",
     "greeting": "greeting",
@@ -40,6 +42,8 @@ KINDS: Mapping[Intent, ReplyKind] = {
     "off_topic": "off_topic",
 }
 SEARCHES: frozenset[Intent] = frozenset({"find", "refine", "more"})
+ASKS_BACK: frozenset[Intent] = frozenset({"greeting", "recommend", "choose"})
+"""Moves of a newcomer that the shop may answer with a question of its own."""
 POINTING: frozenset[Intent] = frozenset({"details", "compare", "similar", "complement"})
 """Moves that need a product to be about."""
 
@@ -59,8 +63,18 @@ class Situation:
     soft: tuple[str, ...] = ()
     """Words of this message's meaning that rank and never limit."""
 
-    def after(self, shown: tuple[str, ...]) -> DialogueState:
-        """What to remember once `shown` has been shown."""
+    @property
+    def chosen(self) -> str:
+        """What this message chose, as it was offered; "" where it was "anything" or no answer."""
+        offered = dict(self.before.options)
+        return offered.get(self.move.chosen, "") if self.move.chosen != ANYTHING else ""
+
+    def after(self, shown: tuple[str, ...], question: Question | None = None) -> DialogueState:
+        """What to remember once `shown` has been shown and `question` asked."""
+        options = tuple((option.id, option.label) for option in question.options) if question else ()
+        return replace(self._showing(shown), asked=question.id if question else "", options=options)
+
+    def _showing(self, shown: tuple[str, ...]) -> DialogueState:
         intent = self.move.intent
         if intent in ("details", "compare"):
             return replace(self.state, focus=(self.move.references or shown or (self.state.focus,))[0])
@@ -110,8 +124,10 @@ def reworded(situation: Situation, fragments: Sequence[str], soft: Sequence[str]
 def _moved(state: DialogueState, move: Move, ignore: Sequence[str], turn: int, currency: str | None) -> Situation:
     if move.intent == "find":
         return Situation(state.starting(move.text, ignore), move, turn)
-    if move.intent == "recommend":
-        return Situation(DialogueState(shown=state.shown, focus=state.focus, mode="recommend"), move, turn)
+    if move.intent in ("recommend", "choose"):
+        answers = (*state.answers, Choice(state.asked, move.chosen)) if move.intent == "choose" else state.answers
+        fresh = DialogueState(shown=state.shown, focus=state.focus, mode="recommend", answers=answers)
+        return Situation(fresh, move, turn)
     if move.intent == "similar" and move.references:
         return Situation(replace(state, mode="similar", anchor=move.references[0], seen=()), move, turn)
     if move.intent == "refine":
@@ -193,8 +209,9 @@ def wanted(situation: Situation, user_id: str | None, session_id: str | None) ->
     unseen = Filters(exclude_ids=frozenset(state.seen if more else ()))
     if more and state.mode == "similar" and state.anchor:
         return replace(person, context="similar", product_id=state.anchor, filters=unseen)
-    if state.mode == "recommend" and move.intent in ("recommend", "refine", "more"):
-        return replace(person, filters=merge(unseen, situation.limits))
+    if state.mode == "recommend" and move.intent in ("recommend", "choose", "refine", "more"):
+        newcomer = replace(person, context="welcome", answers=state.answers) if state.answers else person
+        return replace(newcomer, filters=merge(unseen, situation.limits))
     return None
 
 

@@ -16,11 +16,13 @@ from app.schemas import (
     InterestsResponse,
     RankingResponse,
     RecommendationRequest,
+    RecommendationResponse,
     SearchRequest,
 )
 from app.shop import Shop
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
+from retrieval.welcome import Question
 from tasteline.types import Event, Ranking
 
 router = APIRouter(prefix="/v1", tags=["shopping"], responses=PROBLEMS)
@@ -40,12 +42,13 @@ async def search(request: SearchRequest, shop: TheShop, searches: Searches) -> R
 
 @router.post(
     "/recommendations",
-    response_model=RankingResponse,
+    response_model=RecommendationResponse,
     responses=NOT_FOUND,
     summary="Recommend for a person, a session, a product, a cart or a stranger",
 )
 async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
     within_limit(request.query or "", shop)
+    within_limit(request.wish or "", shop)
     session = tuple(
         Event(id=f"step-{step}", type=event.event, product_id=event.product_id, query=event.query, position=step)
         for step, event in enumerate(request.session)
@@ -58,6 +61,8 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
         product_id=request.product_id,
         cart=tuple(request.cart),
         query=request.query or "",
+        wish=request.wish or "",
+        answers=tuple(answer.choice() for answer in request.answers),
         filters=request.filters.filters(request.exclude_ids),
         limit=request.limit,
         exclude_seen=request.exclude_seen,
@@ -65,8 +70,10 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
     if query.context == "home" and not query.query:
         wish = await shop.writer_of_interests.wish(query.user_id, query.session_id, TASK_SECONDS, session)
         query = replace(query, wish=wish)
-    ranking = await in_worker(shop, lambda: shop.recommender.recommend(query))
-    return _ranked(shop, ranking, request.user_id)
+    ranking, question = await in_worker(shop, lambda: (shop.recommender.recommend(query), _question(shop, query)))
+    shop.rankings.append((ranking, request.user_id))
+    asked = None if question is None else {"id": question.id, "text": question.text, "options": question.options}
+    return Response(ranking_json(ranking, question=asked), media_type="application/json")
 
 
 @router.get("/users/{user_id}/interests", response_model=InterestsResponse, summary="What a person is drawn to")
@@ -90,7 +97,15 @@ def _ranked(shop: Shop, ranking: Ranking, user_id: str | None) -> Response:
     return Response(ranking_json(ranking), media_type="application/json")
 
 
-def ranking_json(ranking: Ranking) -> bytes:
+def _question(shop: Shop, query: RecommendationQuery) -> Question | None:
+    """Only to somebody who has neither done nor said anything: whoever has, has told more than answers do."""
+    silent = query.context == "welcome" and not (query.wish.strip() or query.query.strip() or query.session)
+    if not silent or shop.recommender.recent(query.user_id, query.session_id, limit=1):
+        return None
+    return shop.newcomers.question(query.answers, query.filters)
+
+
+def ranking_json(ranking: Ranking, **more: object) -> bytes:
     """`RankingResponse.of(ranking)` as JSON, straight from the dataclasses: a tenth of the time for ten products."""
     understood = ranking.understood
     answer = {
@@ -111,5 +126,6 @@ def ranking_json(ranking: Ranking) -> bytes:
             for r in ranking.relaxations
         ],
         "degraded": ranking.degraded,
+        **more,
     }
     return orjson.dumps(answer, default=dict)  # a mapping that is no dict

@@ -52,7 +52,9 @@ def assistant(shop: SmallShop) -> Iterator[Make]:
             InterestWriter(asker, shop.live, shop.store, settings.model_describes),
             Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
         )
-        made.append(Assistant(shop.store, shop.live, shop.searcher, shop.recommender, tasks, metrics, settings))
+        made.append(
+            Assistant(shop.store, shop.live, shop.searcher, shop.recommender, shop.newcomers, tasks, metrics, settings)
+        )
         return made[-1]
 
     yield make

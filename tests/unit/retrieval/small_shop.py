@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -10,6 +10,7 @@ from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.adapters.vectors_numpy import NumpyVectorIndex
+from retrieval.facets import Guide
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.models.sources import (
@@ -20,10 +21,12 @@ from retrieval.models.sources import (
     PopularSource,
     RatedSource,
 )
+from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.understanding import Vocabulary, understand
-from tasteline.types import Event, EventType, Price, Product
+from retrieval.welcome import Welcome
+from tasteline.types import Event, EventType, Price, Product, Understood
 
 DIMENSION = 256
 
@@ -64,13 +67,8 @@ class SmallShop:
         self.put(*self.products)
         self.append(*self.events)
         ids = numbered()
-        self.searcher = Searcher(
-            self.live,
-            HashingEmbedder(DIMENSION),
-            lambda text, ignore: understand(text, self.vocabulary, ignore),
-            lambda: self.counts,
-            lambda: next(ids),
-        )
+        embedder = HashingEmbedder(DIMENSION)
+        self.searcher = Searcher(self.live, embedder, self._understand, lambda: self.counts, lambda: next(ids))
         sources = (
             CooccurrenceSource(lambda: self.counts, self._indexes),
             LikenessSource(self._indexes),
@@ -79,9 +77,19 @@ class SmallShop:
             HabitSource(),
             NewSource(lambda: self.counts, self._indexes),
         )
+        self.newcomers = Newcomers(embedder, self.live, self._understand, lambda: self.counts, self._questions)
         self.recommender = Recommender(
-            self.live, self.store, sources, self.searcher, lambda: self.repeat_share, lambda: next(ids)
+            self.live,
+            self.store,
+            sources,
+            self.searcher,
+            lambda: self.repeat_share,
+            lambda: next(ids),
+            newcomers=self.newcomers,
         )
+
+    def _understand(self, text: str, ignore: Collection[str]) -> Understood:
+        return understand(text, self.vocabulary, ignore)
 
     def _indexes(self) -> Indexes:
         return self.live.present
@@ -98,7 +106,16 @@ class SmallShop:
         self.live.sync()
         with self.live.read() as indexes:
             self.vocabulary = Vocabulary.from_products(list(indexes.catalogue.products()))
+        self._guided()
 
     def append(self, *events: Event) -> None:
         self.store.append_events(events)
         self.counts = BehaviourCounts.fit(self.store.events())
+        self._guided()
+
+    def _questions(self, indexes: Indexes) -> Welcome | None:
+        return self.guide(indexes)
+
+    def _guided(self) -> None:
+        self.guide = Guide(self.live, lambda: self.counts)
+        self.guide.follow()
