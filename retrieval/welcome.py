@@ -197,7 +197,7 @@ class Welcome:
         touched = np.where(np.all([facet.codes == group for facet, group in told], axis=0), self._weights, 0.0)
         steps = self._steps
         after = np.bincount(steps.after, touched[steps.before] * self._share, minlength=len(self._weights))
-        shared = _shared(after, allowed)
+        shared = _shared(after.astype(np.float64), allowed)
         return shared if shared.any() else None
 
     def _is_open(self, facet: Facet, answers: Sequence[Choice]) -> bool:

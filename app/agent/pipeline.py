@@ -212,4 +212,6 @@ class Assistant:
 
 
 def _put(question: Question | None) -> Asking | None:
-    return question and Asking(question.text, tuple(option.label for option in question.options))
+    if question is None:
+        return None
+    return Asking(question.text, tuple(option.label for option in question.options))
