@@ -22,6 +22,7 @@ from eval.data.stored import read_store
 from eval.learned import MAIN_METRIC, Heard, Learned, card_of
 from eval.recommending import Asked, Bench, measure, split_of
 from eval.served import Progress
+from finetune.next_item import Recipe
 from retrieval.importing.run import import_paths
 from retrieval.model_card import ModelCard
 from retrieval.models.ranker_files import StoredRanker, write_ranker
@@ -52,8 +53,9 @@ def train_next_item(
     told: Callable[[str], None],
     heard: Heard = lambda part, epoch: None,
     progress: Progress | None = None,
+    recipe: Recipe | None = None,
 ) -> tuple[dict[str, object], Entry, bool]:
-    """The table as a result mapping, the registered ranker, and whether it is live now.
+    """The table as a result mapping, the registered ranker, and whether it is live now. `recipe`: see `Bench`.
 
     Raises InvalidInput where there are no products, no events, or nobody with three steps.
     """
@@ -68,7 +70,7 @@ def train_next_item(
         dataset, products = read_store(store, settings.home.resolve().name)
     repeats = _repeat_share(dataset) >= BUY_AGAIN
     split = split_of(dataset, "leave-one-out", repeats=repeats)
-    bench = Bench(settings, dataset, progress, heard, products, open_embedder(settings))
+    bench = Bench(settings, dataset, progress, heard, products, open_embedder(settings), recipe)
     measured = measure(
         Asked(dataset.name, systems=(*asked.systems, LEARNED), seed=asked.seed), dataset, split, bench, settings, told
     )

@@ -75,14 +75,19 @@ class Bench:
         heard: Heard = lambda part, epoch: None,
         products: Mapping[str, Product] | None = None,
         embedder: Embedder | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
-        """`heard` is told of each epoch of a training. `products` and `embedder`: where the shop's own are known."""
+        """`heard` is told of each epoch of a training. `products` and `embedder`: where the shop's own are known.
+
+        `recipe`: of what is trained; None is RECIPE.
+        """
         self.settings = settings
         self.dataset = dataset
         self.progress = progress
         self.heard = heard
         self._known = products
         self._given_embedder = embedder
+        self.recipe: Recipe = RECIPE if recipe is None else recipe
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -107,16 +112,17 @@ class Bench:
 
 
 RECIPE = Recipe()
+"""What this service learns by, and what is measured."""
 
 
 def network(name: str, bench: Bench) -> NextItemSystem:
     """One network of the recipe alone."""
-    return LearnedNetwork(name, RECIPE.networks[name], bench.materials, RECIPE.schedule)
+    return LearnedNetwork(name, bench.recipe.networks[name], bench.materials, bench.recipe.schedule)
 
 
 def served_by(bench: Bench) -> ServedNextItem:
     """This service with the learned ranker live in it."""
-    return ServedNextItem(bench.settings, bench.feed, bench.progress, Learned(RECIPE, bench.materials))
+    return ServedNextItem(bench.settings, bench.feed, bench.progress, Learned(bench.recipe, bench.materials))
 
 
 BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
@@ -130,9 +136,9 @@ BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     "als": lambda bench: Als(),
     "content": lambda bench: Content(bench.embedder),
     "sasrec": lambda bench: SasRec(),
-    "following": lambda bench: LearnedCounts(RECIPE.following, bench.materials),
+    "following": lambda bench: LearnedCounts(bench.recipe.following, bench.materials),
     "transformer": lambda bench: network("transformer", bench),
-    "learned": lambda bench: Learned(RECIPE, bench.materials),
+    "learned": lambda bench: Learned(bench.recipe, bench.materials),
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from eval import recommending
 from eval.cold_start import KINDS, cold_start
 from eval.data.loading import load
 from eval.protocols.leave_one_out import leave_one_out
@@ -15,7 +17,17 @@ from eval.recommending import Asked, run_cold_start, run_next_item
 from eval.results import markdown_table
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
+from tests.unit.eval.quick_recipe import QUICK
 from tests.unit.eval.small_histories import write_histories
+
+SYSTEMS = ("popular", "cooccurrence", "content", "following", "transformer", "learned", "tasteline")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_trained() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recommending, "RECIPE", QUICK)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +46,14 @@ def quiet(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def result(folder: Path, settings: Settings) -> dict[str, Any]:
-    systems = ("popular", "cooccurrence", "content", "tasteline")
-    return run_next_item(Asked(str(folder), systems=systems), settings, quiet)
+    return run_next_item(Asked(str(folder), systems=SYSTEMS), settings, quiet)
 
 
 def test_the_result_has_the_shape_of_the_contract(result: dict[str, Any]) -> None:
     assert result["task"] == "next-item"
     assert result["dataset"] == "glim"
     assert result["protocol"].startswith("leave-one-out: ")
-    assert set(result["systems"]) == {"popular", "cooccurrence", "content", "tasteline"}
+    assert set(result["systems"]) == set(SYSTEMS)
     assert {"ndcg@10", "recall@10"} <= set(result["systems"]["tasteline"])
     assert result["leak"]["known"] is False
     assert set(result["latency_ms"]["tasteline"]) == {"p50", "p95"}
@@ -53,9 +64,16 @@ def test_the_result_has_the_shape_of_the_contract(result: dict[str, Any]) -> Non
 def test_who_knows_what_follows_beats_who_knows_what_is_popular(result: dict[str, Any]) -> None:
     ndcg = {name: values["ndcg@10"] for name, values in result["systems"].items()}
     assert ndcg["cooccurrence"] > 2 * ndcg["popular"]
-    assert ndcg["tasteline"] > 2 * ndcg["popular"]
+    for learned in ("following", "transformer", "learned", "tasteline"):
+        assert ndcg[learned] > 2 * ndcg["popular"], learned
     compared = {(row["baseline"], row["metric"]): row for row in result["comparisons"]}
     assert compared["popular", "ndcg@10"]["p_corrected"] < 0.05
+
+
+def test_the_service_ranks_by_the_ranker_that_was_measured(result: dict[str, Any]) -> None:
+    assert result["systems"]["tasteline"]["recall@10"] == pytest.approx(
+        result["systems"]["learned"]["recall@10"], abs=0.02
+    )
 
 
 def test_slices_hold_every_case_once(result: dict[str, Any]) -> None:
