@@ -90,11 +90,17 @@ class Vocabulary:
                 self.brands.get(item.brand, 0),
                 self.departments.get(_department(item), 0),
                 self.categories.get(_path(item), 0),
-                0 if item.price is None else 1 + int(np.searchsorted(self.price_edges, item.price, side="right")),
+                self._band(item.price),
             )
             for item in items
         ]
         return np.array(rows, dtype=np.int64).reshape(len(items), len(FIELDS))
+
+    def _band(self, price: int | None) -> int:
+        """0 also where the training knew no price at all: what stands for the one band was never learned."""
+        if price is None or not self.price_edges:
+            return 0
+        return 1 + int(np.searchsorted(self.price_edges, price, side="right"))
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
