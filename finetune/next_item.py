@@ -405,7 +405,8 @@ def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
             scores = (network.people(histories) @ vectors.T).numpy()
         if not corpus.repeats:
             scores[histories.owners, histories.items] = -np.inf
-        above = (scores > scores[np.arange(len(part)), targets][:, None]).sum(axis=1)
+        # Not `>`: a network that has lost itself in NaN would put every target first.
+        above = (~(scores <= scores[np.arange(len(part)), targets][:, None])).sum(axis=1)
         labels = (np.arange(CUT_OFF)[None, :] == above[:, None]).astype(np.float64)
         gains.append(ndcg_at_k(labels, np.ones((len(part), 1)), CUT_OFF))
     return float(np.concatenate(gains).mean())

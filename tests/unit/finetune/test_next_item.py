@@ -108,6 +108,14 @@ def test_a_network_learns_and_the_same_seed_gives_the_same() -> None:
         assert torch.equal(one, other)
 
 
+def test_a_network_that_is_lost_in_nan_finds_nothing() -> None:
+    corpus = walkers(people=20)
+    made, _ = train_network(corpus, SMALL, replace(QUICK, blind_epochs=1), seed=0, blind=True)
+    with torch.no_grad():
+        made.tower.project.weight.fill_(torch.nan)
+    assert valid_ndcg(made, corpus) == 0
+
+
 def test_a_kind_of_step_that_was_never_seen_changes_little() -> None:
     corpus = walkers()
     made, _ = train_network(corpus, SMALL, QUICK, seed=0)
