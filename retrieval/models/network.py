@@ -237,6 +237,8 @@ class NextItemNetwork(nn.Module):
         `vectors_of`: item numbers (t,) → their vectors (t, width), where they are not the tower's own; then the
         sequences may hold items that the training did not see.
         """
+        if not len(sequences):
+            return torch.zeros(0, self.shape.width)
         tokens = Tokens.of(sequences, STARTED if vectors_of else self.start)
         last = tokens.starts[1:]
         first = np.maximum(tokens.starts[:-1], last - self.shape.length)

@@ -1,5 +1,6 @@
 """The promises of a Scorer, over all plain baselines."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from eval.baselines.als import Als
@@ -11,9 +12,13 @@ from eval.baselines.popular import Popular, PopularRecent
 from eval.baselines.taste import ContentPopular
 from eval.baselines.user_knn import UserKnn
 from eval.data.interactions import Codes
+from eval.learned import LearnedCounts, LearnedNetwork, Materials
 from eval.systems import Scorer
 from retrieval.adapters.embedder_hashing import HashingEmbedder
+from retrieval.models.following import FollowingSettings
+from retrieval.models.network import Encoder
 from tests.unit.eval.baselines.scorer_contract import ScorerContract
+from tests.unit.eval.quick_recipe import NETWORK, SCHEDULE
 
 
 class TestPopular(ScorerContract):
@@ -78,3 +83,27 @@ class TestContentPopular(ScorerContract):
 
     def make(self) -> Scorer:
         return ContentPopular(HashingEmbedder())
+
+
+def materials() -> Materials:
+    return Materials(HashingEmbedder(), dict)
+
+
+class TestLearnedCounts(ScorerContract):
+    silent: ClassVar[tuple[int, ...]] = (1,)
+
+    def make(self) -> Scorer:
+        return LearnedCounts(FollowingSettings(), materials())
+
+
+class TestLearnedTransformer(ScorerContract):
+    silent: ClassVar[tuple[int, ...]] = ()  # it has learned what people begin with
+    encoder: ClassVar[Encoder] = "transformer"
+
+    def make(self) -> Scorer:
+        settings = replace(NETWORK, shape=replace(NETWORK.shape, encoder=self.encoder))
+        return LearnedNetwork(self.encoder, settings, materials(), replace(SCHEDULE, epochs=6, measure_from=4))
+
+
+class TestLearnedGru(TestLearnedTransformer):
+    encoder: ClassVar[Encoder] = "gru"
