@@ -19,7 +19,7 @@ from scipy import sparse
 
 from retrieval.models.sequences import DAY, Numbers, Sequences
 from tasteline.ports import VectorIndex
-from tasteline.types import Rows, Vectors
+from tasteline.types import Mask, Rows, Vectors
 
 Matrix: TypeAlias = sparse.csr_matrix
 Floats = NDArray[np.float32]
@@ -133,14 +133,17 @@ def alike(texts: Vectors, settings: FollowingSettings) -> Matrix:
     return _shares(sparse.csr_matrix((powers.ravel(), (lines, near.ravel())), shape=(items, items)))
 
 
-def alike_among(texts: VectorIndex, rows: Rows, size: int, settings: FollowingSettings) -> Matrix:
-    """(len(rows), size): as `alike`, for some rows among all of an index."""
-    found, cosines = texts.search(texts.vectors(rows), settings.alike + 1)
+def alike_among(texts: VectorIndex, rows: Rows, alive: Mask, settings: FollowingSettings) -> Matrix:
+    """(len(rows), len(alive)): as `alike`, for some rows among the living ones of an index.
+
+    The dead would take places: what was put again is nobody's nearest neighbour more than its own former row's.
+    """
+    found, cosines = texts.search(texts.vectors(rows), settings.alike + 1, alive)
     weights = np.where((cosines > settings.alike_floor) & (found != rows[:, None]) & (found >= 0), cosines, 0.0)
     kept = weights > 0
     lines = np.broadcast_to(np.arange(len(rows))[:, None], found.shape)
     places = (weights[kept] ** settings.alike_power, (lines[kept], found[kept]))
-    return _shares(sparse.csr_matrix(places, shape=(len(rows), size))).astype(np.float32)
+    return _shares(sparse.csr_matrix(places, shape=(len(rows), len(alive)))).astype(np.float32)
 
 
 def largest(matrix: Matrix, k: int) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 
@@ -22,7 +23,7 @@ from retrieval.models.sequences import Sequences
 from retrieval.recommend import RecommendationQuery, Recommender
 from retrieval.text import product_text
 from tasteline.ports import Need
-from tasteline.types import Filters
+from tasteline.types import Filters, Price
 from tests.unit.retrieval.small_shop import DIMENSION, SmallShop, event, product
 
 KINDS = ("kettle", "tent", "scarf", "lamp", "drill", "novel")
@@ -146,15 +147,84 @@ def test_a_product_put_after_the_training_can_be_recommended_at_once(shop: Learn
 def test_laying_on_afresh_and_extending_give_the_same(shop: LearnedShop, stored: StoredRanker) -> None:
     source = shop.rank_by(lambda: stored)
     shop.ids(user_id="ann")
+    shop.delete("p20")
     shop.put(product("fresh", "kettle number 6 again", "Shop", "kettle"), replace(PRODUCTS[8], title="scarf renamed"))
+    shop.put(replace(PRODUCTS[8], title="scarf renamed again"), replace(PRODUCTS[12], brand="Late"))
     with shop.live.read():
         extended = source.lay(stored).shelf
         laid = shop.rank_by(lambda: stored).lay(stored).shelf
     rows = np.flatnonzero(shop.live.present.catalogue.alive)
     np.testing.assert_array_equal(extended.codes[rows], laid.codes[rows])
-    fresh = shop.live.present.catalogue.rows(["fresh"])
+    np.testing.assert_array_equal(extended.following.popularity[rows], laid.following.popularity[rows])
     for one, other in zip(extended.vectors, laid.vectors, strict=True):
-        np.testing.assert_allclose(one.vectors(fresh), other.vectors(fresh), atol=1e-5)
+        np.testing.assert_allclose(one.vectors(rows), other.vectors(rows), atol=1e-5)
+    for name in ("forward", "backward", "counted", "smoothed"):
+        one, other = (getattr(shelf.following, name).toarray()[np.ix_(rows, rows)] for shelf in (extended, laid))
+        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=name)
+
+
+def test_a_new_price_changes_nothing_in_what_was_learned(shop: LearnedShop) -> None:
+    before = shop.ids(user_id="ann", limit=10)
+    shop.put(*(replace(each, price=Price(7, "USD")) for each in PRODUCTS[::2]))
+    assert shop.ids(user_id="ann", limit=10) == before
+
+
+def test_after_compaction_it_ranks_as_before(shop: LearnedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shop.ids(user_id="ann", limit=10)
+    monkeypatch.setattr("retrieval.live.FEW_ROWS", 10)
+    catalogue = shop.live.present.catalogue
+    for amount in (5, 6):
+        shop.put(*(replace(each, price=Price(amount, "USD")) for each in PRODUCTS))
+    assert shop.live.present.catalogue is not catalogue
+    assert shop.ids(user_id="ann", limit=10) == before
+
+
+def test_a_product_that_comes_back_is_known_again(shop: LearnedShop, stored: StoredRanker) -> None:
+    source = shop.rank_by(lambda: stored)
+    shop.delete("p6")
+    assert "p6" not in shop.ids(user_id="ann", limit=10)
+    shop.put(PRODUCTS[6])
+    assert shop.ids(user_id="ann", limit=3)[0] == "p6"
+    with shop.live.read() as indexes:
+        vectors = source.lay(stored).shelf.vectors[0].vectors(indexes.catalogue.rows(["p6"]))
+    np.testing.assert_array_equal(vectors[0], stored.vectors["small"][6])
+
+
+def test_a_shop_without_products_recommends_nothing(stored: StoredRanker) -> None:
+    empty = LearnedShop([], [event("ann", "p3")])
+    source = empty.rank_by(lambda: stored)
+    nothing = np.zeros(0, dtype=np.int64)
+    with empty.live.read():
+        nobody = Need(nothing, np.zeros(0, np.float32), nothing, np.zeros(0, np.float32), nothing)
+        rows, scores, because = source.propose(nobody, 5, np.zeros(0, dtype=np.bool_))
+    assert len(rows) == len(scores) == len(because) == 0
+    assert empty.ids(user_id="ann") == []
+
+
+def test_more_is_asked_for_than_there_is(shop: LearnedShop) -> None:
+    events = tuple(event(None, f"p{n % 30}") for n in range(90))  # everything, and more steps than are looked at
+    assert shop.ids(session=events, limit=100, exclude_seen=True) == []
+    assert 0 < len(shop.ids(session=events[:3], limit=1_000)) <= 30
+
+
+def test_readers_and_writers_at_once_do_not_disturb_the_ranker(shop: LearnedShop, stored: StoredRanker) -> None:
+    source = shop.rank_by(lambda: stored)
+
+    def put(number: int) -> None:
+        shop.store.put_products([replace(PRODUCTS[number % 30], title=f"kettle renamed {number}")])
+        shop.live.sync()
+        with shop.live.read():
+            source.lay(stored)
+
+    def ask(number: int) -> int:
+        return len(shop.ids(session=(event(None, f"p{number % 30}"),), limit=5))
+
+    with ThreadPoolExecutor(4) as pool:
+        writes = pool.map(put, range(20))
+        assert list(pool.map(ask, range(60))) == [5] * 60
+        list(writes)
+    with shop.live.read() as indexes:
+        assert len(source.lay(stored).shelf) == len(indexes.catalogue)
 
 
 def test_a_product_that_is_gone_is_not_shown(shop: LearnedShop) -> None:
