@@ -140,8 +140,8 @@ class NextItemRanker:
     def candidates(self, histories: Sequences, *, repeats: bool, allowed: Mask | None = None) -> Candidates:
         """`repeats`: whether items of the history may be candidates. `allowed`: one flag for each item of the shelf."""
         if not len(self.shelf):
-            features = len(feature_names(len(self._networks)))
-            return Candidates(np.zeros((len(histories), 0), int), np.zeros((len(histories), 0, features), np.float32))
+            nothing = (len(histories), 0, len(feature_names(len(self._networks))))
+            return Candidates(np.zeros(nothing[:2], np.int64), np.zeros(nothing, np.float32))
         histories = histories.merged()
         with torch.inference_mode():
             people = [
