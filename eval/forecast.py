@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from eval.data.interactions import PURCHASE, Codes, Dataset, Flags, Order, ranges
+from eval.data.interactions import PURCHASE, Codes, Dataset, Flags, Order
 from eval.measured import Measured, SystemResult, Values, binned
 from eval.metrics import (
     auc,
@@ -40,6 +40,7 @@ from eval.metrics import (
     top_k,
 )
 from eval.protocols.temporal import before_end
+from retrieval.models.sequences import ranges
 from tasteline.errors import InvalidInput
 
 Level = Literal["category", "product", "anything"]

@@ -31,11 +31,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eval.baselines.sasrec_network import Network, Packed
+from eval.baselines.sasrec_network import Network
 from eval.baselines.sasrec_training import Epoch, SasRecSettings, Told, network_of, train, with_start
 from eval.baselines.tuning import CASES, CUT_OFF, drawn, mean_ndcg
 from eval.data.interactions import Histories
 from eval.systems import ItemScores, Learning
+from retrieval.models.network import Packed
 from tasteline.errors import InvalidInput
 
 VERSION = 1

@@ -6,39 +6,10 @@ Takes sequences laid end to end, gives a state for each place in them. Knows no 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from eval.data.interactions import Order, ranges
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """n sequences of t items in all, one after the other: nothing but attention ever sees an empty place."""
-
-    items: Tensor
-    """(t,) int64"""
-    from_end: Tensor
-    """(t,) how many items of the sequence come after this one."""
-    cells: Tensor
-    """(t,) where each item stands in a table of `shape`, left-aligned, read row by row."""
-    shape: tuple[int, int]
-    """n and the length of the longest."""
-
-    @classmethod
-    def of(cls, tokens: Order, first: Order, last: Order) -> Packed:
-        """The sequences tokens[first[0]:last[0]], tokens[first[1]:last[1]], …, none of them empty."""
-        lengths = last - first
-        width = int(lengths.max(initial=1))
-        places = ranges(first, last)
-        cells = places + np.repeat(np.arange(len(first)) * width - first, lengths)
-        from_end = np.repeat(last - 1, lengths) - places
-        as_tensor = torch.from_numpy
-        return cls(as_tensor(tokens[places]), as_tensor(from_end), as_tensor(cells), (len(first), width))
+from retrieval.models.network import Block, Packed
 
 
 class Network(nn.Module):
@@ -56,7 +27,7 @@ class Network(nn.Module):
         self.items = nn.Embedding(items + 1, width)
         self._places = nn.Embedding(length, width)
         self._dropout = nn.Dropout(dropout)
-        self._blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(blocks))
+        self._blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(blocks))
         self._norm = nn.LayerNorm(width)
         for parameter in self.parameters():
             if parameter.dim() > 1:
@@ -76,29 +47,3 @@ class Network(nn.Module):
     def vectors(self) -> Tensor:
         """(items, width), without the start."""
         return self.items.weight[: self.start]
-
-
-class _Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)); the feed-forward layer is as wide as the rest."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self._heads = heads
-        self._attention_norm, self._forward_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self._project, self._mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self._widen, self._narrow = nn.Linear(width, width), nn.Linear(width, width)
-        self._dropout = nn.Dropout(dropout)
-
-    def forward(self, states: Tensor, sequences: Packed) -> Tensor:
-        states = states + self._dropout(self._mix(self._attend(self._attention_norm(states), sequences)))
-        hidden = self._dropout(functional.relu(self._widen(self._forward_norm(states))))
-        result: Tensor = states + self._dropout(self._narrow(hidden))
-        return result
-
-    def _attend(self, states: Tensor, sequences: Packed) -> Tensor:
-        """Sequences are left-aligned here, so empty places lie in everybody's future: the causal mask hides them."""
-        (rows, longest), width = sequences.shape, states.shape[1]
-        table = states.new_zeros(rows * longest, 3 * width).index_copy(0, sequences.cells, self._project(states))
-        query, key, value = table.view(rows, longest, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return mixed.transpose(1, 2).reshape(rows * longest, width)[sequences.cells]

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from retrieval.models.sequences import ranges
 from tasteline.types import EventType
 
 Codes = NDArray[np.int32]
@@ -175,17 +176,3 @@ class Dataset:
     one: a session id that the files give to both is a session of each."""
     folder: Path | None = None
     """Where the files lie; None for a set that was made in memory."""
-
-
-def ranges(first: NDArray[np.integer], last: NDArray[np.integer]) -> Order:
-    """first[0] … last[0] - 1, first[1] … last[1] - 1, … as one array.
-
-    >>> ranges(np.array([3, 7]), np.array([5, 8])).tolist()
-    [3, 4, 7]
-    """
-    lengths = last - first
-    ends = np.cumsum(lengths)
-    if not len(ends):
-        return np.zeros(0, dtype=np.int64)
-    places: Order = np.arange(ends[-1], dtype=np.int64) + np.repeat(first - (ends - lengths), lengths)
-    return places

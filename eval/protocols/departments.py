@@ -12,10 +12,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.data.interactions import Catalogue, Codes, Dataset, Flags, Histories, Interactions, Order, ranges
+from eval.data.interactions import Catalogue, Codes, Dataset, Flags, Histories, Interactions, Order
 from eval.protocols.cutting import leak_of
 from eval.protocols.split import Cases, Pools, Protocol, Split, Targets
 from eval.protocols.temporal import Moments, utc
+from retrieval.models.sequences import ranges
 from tasteline.errors import InvalidInput
 
 NAME = "new-department"

@@ -22,10 +22,11 @@ from dataclasses import replace
 import numpy as np
 
 from eval.baselines.matrices import moves
-from eval.data.interactions import TYPES, Codes, Dataset, Flags, Histories, Interactions, Order, ranges
+from eval.data.interactions import TYPES, Codes, Dataset, Flags, Histories, Interactions, Order
 from eval.protocols.cutting import leak_of
 from eval.protocols.split import Cases, Protocol, Split, Targets
 from eval.protocols.temporal import Moments, utc
+from retrieval.models.sequences import ranges
 from tasteline.errors import InvalidInput
 from tasteline.types import EventType
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from eval.data.interactions import Catalogue, Codes, Flags, Histories, Interactions, Order, ranges
+from eval.data.interactions import Catalogue, Codes, Flags, Histories, Interactions, Order
+from retrieval.models.sequences import ranges
 
 Repeats = bool | Literal["earlier"]
 """Which items of a history may be ranked: none (False), all (True), all but the one at hand, the last ("earlier")."""

@@ -10,12 +10,14 @@ import torch
 from eval import asking
 from eval.baselines import sasrec
 from eval.baselines.sasrec import SasRec
-from eval.baselines.sasrec_network import Network, Packed
-from eval.baselines.sasrec_training import SasRecSettings, Windows, _LogSumExp, _loss, train
+from eval.baselines.sasrec_network import Network
+from eval.baselines.sasrec_training import SasRecSettings, Windows, _loss, train
 from eval.data.interactions import Catalogue, Dataset, Histories, Interactions
 from eval.protocols.leave_one_out import leave_one_out
 from eval.protocols.split import Split
 from eval.systems import Learning, Scorer
+from finetune.sampled_softmax import LogSumExp
+from retrieval.models.network import Packed
 from tasteline.errors import InvalidInput
 
 ITEMS = 60
@@ -194,7 +196,7 @@ def test_the_written_gradient_is_the_numeric_one() -> None:
     torch.manual_seed(0)
     states, vectors = (torch.randn(n, 4, dtype=torch.double, requires_grad=True) for n in (5, 7))
     rows, columns = torch.tensor([0, 3]), torch.tensor([2, 6])
-    assert torch.autograd.gradcheck(lambda a, b: _LogSumExp.apply(a, b, rows, columns), (states, vectors))
+    assert torch.autograd.gradcheck(lambda a, b: LogSumExp.apply(a, b, rows, columns), (states, vectors))
 
 
 def test_a_single_item_is_refused(split: Split) -> None:
