@@ -275,3 +275,31 @@ def tab_to(page: Page, selector: str) -> None:
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
     raise AssertionError(f"the Tab key never reaches {selector}")
+
+
+def test_a_newcomer_is_asked_and_each_answer_reorders(visit: Visit) -> None:
+    page = visit()
+    panel = page.locator("#view .row").first.locator(".welcome")
+    expect(panel.locator(".chip-choice").last).to_have_text("Anything")
+    cards = page.locator("#view .row").first.locator(".card:not(.skeleton)")
+    before = keys(cards)
+    for number in range(1, 4):
+        if not panel.locator(".chip-choice").count():
+            break
+        expect(panel).to_contain_text(f"Question {number} of at most 3")
+        panel.locator(".chip-choice").first.click()
+        expect(panel).not_to_contain_text(f"Question {number} of at most 3")
+    assert keys(cards) != before
+    expect(panel).to_contain_text("You chose")
+    panel.get_by_role("button", name="Start over").click()
+    expect(panel).to_contain_text("Question 1 of at most 3")
+    assert keys(cards) == before
+
+
+def test_the_question_can_be_dismissed_and_a_known_person_has_none(visit: Visit, person: dict[str, str]) -> None:
+    page = visit()
+    page.get_by_role("button", name="Do not ask me").click()
+    expect(page.locator(".welcome")).to_have_count(0)
+    expect(page.locator("#view .card:not(.skeleton)").first).to_be_visible()
+    known = visit(f"#person={person['user_id']}")
+    expect(known.locator(".welcome")).to_have_count(0)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.agent.dialogue import DialogueState, Move, read_move
+from tasteline.types import Choice
 
 TITLES = {
     "blue": "Ridge Waterproof Jacket, Blue",
@@ -55,6 +56,11 @@ AT_THE_START = [
     ("any recommendations?", "recommend"),
     ("can you suggest something nice", "recommend"),
     ("surprise me", "recommend"),
+    ("I don't know what I want", "recommend"),
+    ("not sure what I'm looking for", "recommend"),
+    ("I have no idea what to buy", "recommend"),
+    ("just browsing", "recommend"),
+    ("I don't know what size tent to buy", "find"),
     ("what's new?", "recommend"),
     ("recommend a tent", "find"),
     ("can you recommend something for camping", "find"),
@@ -302,3 +308,42 @@ def test_state_survives_its_text_and_garbage_is_an_empty_state() -> None:
 def test_a_new_request_keeps_only_what_can_be_pointed_at() -> None:
     old = replace(JACKETS, price_max=100, ignore=("color",), mode="similar", anchor="red")
     assert old.starting("tent", ("price",)) == DialogueState(("tent",), ignore=("price",), shown=SHOWN, focus="blue")
+
+
+ASKED = DialogueState(
+    asked="category-1",
+    options=(("Skin", "Skin Care"), ("Hair", "Hair Care"), ("Makeup", "Makeup"), ("anything", "Anything")),
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "option"),
+    [
+        ("Skin Care", "Skin"),
+        ("skin care, please", "Skin"),
+        ("I'd like some makeup", "Makeup"),
+        ("hair", "Hair"),
+        ("Anything", "anything"),
+        ("I don't know", "anything"),
+        ("no preference!", "anything"),
+        ("surprise me", "anything"),
+    ],
+)
+def test_an_answer_to_the_shops_own_question(message: str, option: str) -> None:
+    move = read_move(message, ASKED, {})
+    assert (move.intent, move.chosen) == ("choose", option)
+    assert read_move(message, FRESH, {}).intent != "choose"
+
+
+@pytest.mark.parametrize(
+    ("message", "intent"),
+    [("care", "find"), ("a red lipstick", "find"), ("hi", "greeting"), ("thanks", "thanks"), ("help", "help")],
+)
+def test_what_is_no_answer_is_read_as_ever(message: str, intent: str) -> None:
+    assert read_move(message, ASKED, {}).intent == intent
+
+
+def test_answers_outlive_a_new_request_but_the_open_question_does_not() -> None:
+    old = replace(ASKED, answers=(Choice("brand", "Acme"),))
+    assert old.starting("tent", ()) == DialogueState(("tent",), answers=(Choice("brand", "Acme"),))
+    assert DialogueState.from_json(old.to_json()) == old

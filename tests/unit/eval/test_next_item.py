@@ -128,3 +128,10 @@ def test_cold_start_by_kind_and_by_sentence(folder: Path, settings: Settings) ->
     assert set(results["sentence"]["systems"]) == {"popular", "bm25", "dense", "tasteline"}
     by_words = results["sentence"]["systems"]["bm25"]["recall@10"]
     assert by_words > 0
+    welcome = results["welcome"]
+    assert {"no questions", "1 by gain", "2 by gain", "tasteline", "1 by random", "3 by fixed"} <= set(
+        welcome["systems"]
+    )
+    assert welcome["chosen"]["no questions"] == {"questions": 0.0, "anything": 0.0}
+    assert 0 <= welcome["chosen"]["tasteline"]["questions"] <= 3
+    assert "never of the target" in welcome["protocol"]
