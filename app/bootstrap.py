@@ -8,7 +8,6 @@ beside a search went from 16 to 489 ms), batching gives concurrency.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from app.agent.pipeline import Assistant
 from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import Voice
-from app.engines import new_vectors, open_embedder, open_language_model, open_store
+from app.engines import open_embedder, open_language_model, open_store
+from app.indexing import open_live
 from app.learned_ranking import follow_learned, learned_source
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
@@ -28,43 +28,14 @@ from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
-from retrieval.live import LiveIndex, Progress
+from retrieval.live import Progress
 from retrieval.models import sources
 from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
-from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
-from tasteline.errors import SnapshotMismatch
-from tasteline.ports import Embedder, LanguageModel, Store
+from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import Ranking
-
-
-def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bool = False) -> LiveIndex:
-    """The indexes as of the last snapshot (empty when `fresh` or none). Raises SnapshotMismatch."""
-    from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
-
-    live = LiveIndex(store, embedder, lambda: new_vectors(settings, embedder.dimension), TantivyLexicalIndex)
-    if not fresh:
-        load_snapshot(live, new_vectors(settings, embedder.dimension), embedder, settings.home)
-    return live
-
-
-def build_index(settings: Settings, progress: Progress | None = None) -> tuple[int, int, Manifest]:
-    """`tasteline index`: embed what changed, count behaviour, swap in a new snapshot.
-
-    Gives the number of products, how many of them had changed, and the snapshot's manifest.
-    """
-    with contextlib.closing(open_store(settings)) as store:
-        embedder = open_embedder(settings)
-        try:
-            live = open_live(settings, store, embedder)
-        except SnapshotMismatch:
-            live = open_live(settings, store, embedder, fresh=True)
-        changed = live.sync(progress)
-        Behaviour(store, live, settings.home / COUNTS_FILE).fit()
-        manifest = save_snapshot(live, embedder, settings.home)
-    return live.present.catalogue.size, changed, manifest
 
 
 def open_shop(
@@ -91,15 +62,7 @@ def open_shop(
     guide = Guide(live, behaviour)
     newcomers = Newcomers(embedder, live, reader, behaviour, guide)
     recommender = Recommender(
-        live,
-        store,
-        proposing,
-        searcher,
-        lambda: behaviour().repeat_share,
-        new_id,
-        wishes,
-        newcomers,
-        lambda: learned.ready,
+        live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers, learned.ready
     )
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app import bootstrap, engines
+from app import engines, indexing
 from retrieval.model_card import KINDS, ModelKind
 from retrieval.registry import Registry
 from tasteline.errors import DeadlineExceeded, InvalidInput, TastelineError
@@ -70,7 +70,7 @@ def _embedder(settings: Settings) -> str:
 
 def _index(settings: Settings) -> str:
     with contextlib.closing(engines.open_store(settings)) as store:
-        live = bootstrap.open_live(settings, store, engines.open_embedder(settings))
+        live = indexing.open_live(settings, store, engines.open_embedder(settings))
         behind = store.revision() - live.revision
         return "up to date" if not behind else f"{behind} changes behind; `tasteline index` or a start catches up"
 

@@ -23,9 +23,11 @@ from time import perf_counter
 
 from prometheus_client import Counter as Metric
 
-from app.agent.pipeline import Answer, ChatTurn
-from app.bootstrap import build_index, open_shop
+from app.agent.pipeline import Answer
+from app.agent.situation import ChatTurn
+from app.bootstrap import open_shop
 from app.engines import open_language_model, open_store
+from app.indexing import build_index
 from app.shop import Shop
 from eval import demo_shop
 from eval.claims import Claim, Claims, Told

@@ -15,8 +15,8 @@ from typing import cast
 
 import numpy as np
 
-from app.bootstrap import build_index
 from app.engines import open_embedder, open_store
+from app.indexing import build_index
 from eval.data.interactions import PURCHASE, Dataset
 from eval.data.stored import read_store
 from eval.learned import MAIN_METRIC, Heard, Learned, card_of

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from app.bootstrap import build_index, open_shop
+from app.bootstrap import open_shop
 from app.engines import open_store
+from app.indexing import build_index
 from app.shop import Shop
 from eval.baselines.bm25 import Bm25
 from eval.baselines.dense import Dense

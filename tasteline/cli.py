@@ -103,7 +103,7 @@ def _summary(report: ImportReport) -> str:
 @app.command()
 def index(as_json: AsJson = False) -> None:
     """Embed what changed, count behaviour, and swap in a new snapshot."""
-    from app.bootstrap import build_index
+    from app.indexing import build_index
 
     with progress_bar("indexing") as advance:
         products, changed, manifest = build_index(read_settings(), advance)
@@ -139,7 +139,7 @@ def demo(
         settings = settings.model_copy(update={"home": settings.home / f"demo-{data.name}", "shop_name": data.name})
         _fill_from(settings, data, currency)
     with progress_bar("indexing") as advance:
-        from app.bootstrap import build_index
+        from app.indexing import build_index
 
         build_index(settings, advance)
     _serve(settings, open_browser=browser)
@@ -283,7 +283,7 @@ def chat(user: Annotated[str | None, typer.Option(help="Speak as this person.")]
     import secrets
     from contextlib import closing
 
-    from app.agent.pipeline import ChatTurn
+    from app.agent.situation import ChatTurn
     from app.bootstrap import open_shop
 
     async def converse(shop: Shop) -> None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from app.agent.situation import ASKS_BACK, Situation, facts_of, first_look, read, search_query, wanted
+from app.agent.situation import ASKS_BACK, ChatTurn, Situation, facts_of, first_look, put_to, read, search_query, wanted
 from app.agent.stages import Stages
 from app.agent.tasks import TASK_SECONDS, ModelTasks
 from app.agent.voice import TEMPLATES, Spoken
 from app.telemetry import Metrics
-from prompts.facts import Asking, ReplyFacts
+from prompts.facts import ReplyFacts
 from prompts.judging import taste_of
 from prompts.reply import follow_ups, render_reply
 from retrieval.live import LiveIndex
@@ -41,17 +41,6 @@ RECALLED = 4
 
 History = tuple[ChatMessage, ...]
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ChatTurn:
-    """One message; the conversation before it is the store's."""
-
-    text: str
-    conversation_id: str
-    user_id: str | None = None
-    session_id: str | None = None
-    ignore: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -109,9 +98,9 @@ class Assistant:
             ranking = await self._judged(ranking, turn, situation, stages)
         nothing_known: list[Interest] = []
         interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
-        question = await self._asking(turn, situation, stages)
+        question = await stages.run("ask", lambda: self._asked_back(turn, situation), None)
         facts = self._facts(situation, ranking, interests, stages.degraded)
-        facts = replace(facts, question=_put(question), chosen=situation.chosen)
+        facts = replace(facts, question=put_to(question), chosen=situation.chosen)
         return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard, question)
 
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
@@ -140,16 +129,12 @@ class Assistant:
         state = replace(situation.state, answers=self._newcomers.known(situation.state.answers))
         return replace(situation, state=state), history
 
-    async def _asking(self, turn: ChatTurn, situation: Situation, stages: Stages) -> Question | None:
+    def _asked_back(self, turn: ChatTurn, situation: Situation) -> Question | None:
         """The question that tells most of somebody who has done nothing yet and does not know what they want."""
-        if situation.move.intent not in ASKS_BACK:
+        knows = situation.move.intent not in ASKS_BACK
+        if knows or self._recommender.recent(turn.user_id, turn.session_id, limit=1):
             return None
-
-        def asked() -> Question | None:
-            known = self._recommender.recent(turn.user_id, turn.session_id, limit=1)
-            return None if known else self._newcomers.question(situation.state.answers)
-
-        return await stages.run("ask", asked, None)
+        return self._newcomers.question(situation.state.answers)
 
     async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
         """What the rules leave open in a message, as far as the shopper's words bear it out."""
@@ -209,9 +194,3 @@ class Assistant:
             # The answer has been given already; only the next "it" will not be understood.
             log.warning("conversation_not_kept", error=type(error).__name__)
             answer.stages.degraded.append("remember")
-
-
-def _put(question: Question | None) -> Asking | None:
-    if question is None:
-        return None
-    return Asking(question.text, tuple(option.label for option in question.options))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from app.agent.dialogue import DialogueState, Intent, Move, read_move
 from app.agent.phrases_en import PRICED
-from prompts.facts import Facet, ReplyFacts, ReplyKind
+from prompts.facts import Asking, Facet, ReplyFacts, ReplyKind
 from prompts.money import price_text
 from retrieval.catalogue import Catalogue
 from retrieval.recommend import RecommendationQuery
@@ -46,6 +46,17 @@ ASKS_BACK: frozenset[Intent] = frozenset({"greeting", "recommend", "choose"})
 """Moves of a newcomer that the shop may answer with a question of its own."""
 POINTING: frozenset[Intent] = frozenset({"details", "compare", "similar", "complement"})
 """Moves that need a product to be about."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurn:
+    """One message; the conversation before it is the store's."""
+
+    text: str
+    conversation_id: str
+    user_id: str | None = None
+    session_id: str | None = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +267,13 @@ def facts_of(
         anchor=next(iter(anchor.values()), None),
         facets=_facets(ranking.items),
     )
+
+
+def put_to(question: Question | None) -> Asking | None:
+    """A question as the reply puts it."""
+    if question is None:
+        return None
+    return Asking(question.text, tuple(option.label for option in question.options))
 
 
 def _exhausted(situation: Situation, ranking: Ranking | None) -> bool:

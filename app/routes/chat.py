@@ -13,7 +13,8 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.agent.pipeline import Answer, ChatTurn
+from app.agent.pipeline import Answer
+from app.agent.situation import ChatTurn
 from app.agent.voice import TEMPLATES
 from app.routes.dependencies import PROBLEMS, TheShop, a_chat_place, unless_gone, within_limit
 from app.schemas import (

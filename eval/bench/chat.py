@@ -31,10 +31,11 @@ from typing import Any, Literal
 import httpx
 import psutil
 
-from app.agent.pipeline import ChatTurn
+from app.agent.situation import ChatTurn
 from app.agent.voice import WORDED
-from app.bootstrap import build_index, open_shop
+from app.bootstrap import open_shop
 from app.engines import open_store
+from app.indexing import build_index
 from eval.bench.bare_engine import Task, Timed
 from eval.bench.load import LoadFailed
 from eval.bench.search import distinct_queries

@@ -23,8 +23,8 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
-from app.bootstrap import build_index, open_live
 from app.engines import open_embedder, open_store
+from app.indexing import build_index, open_live
 from app.schemas import ProductModel
 from eval.bench.load import Load, get, load, post_json
 from eval.bench.servers import server, service

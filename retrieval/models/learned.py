@@ -42,7 +42,6 @@ class LearnedSource:
         self._new_vectors = new_vectors
         self._laid: tuple[StoredRanker, Laid] | None = None
 
-    @property
     def ready(self) -> bool:
         """Is there a ranker to ask?"""
         return self._stored() is not None

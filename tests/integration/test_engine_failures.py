@@ -18,7 +18,7 @@ from random import Random
 import httpx
 import pytest
 
-from app import bootstrap
+from app import indexing
 from app.llm import asking
 from app.llm.openai_protocol import OpenAiLanguageModel
 from app.llm.scripted import ScriptedLanguageModel
@@ -443,9 +443,9 @@ def talk_while_it_changes(service: RunningService, settings: Settings, seconds: 
     with Churn(service, 1) as one, Churn(service, 2) as other:
         while time.monotonic() < end:
             with ThreadPoolExecutor() as threads:
-                indexing = threads.submit(bootstrap.build_index, settings)
+                built = threads.submit(indexing.build_index, settings)
                 said += crowd(service, 8)
-                indexing.result()
+                built.result()
     assert one.statuses | other.statuses == {200}
     for answer in said:
         assert answer.status == 200

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app import bootstrap, engines
+from app import engines, indexing
 from app.doctor import Finding, examine
 from retrieval.registry import Registry
 from tasteline.errors import MissingExtra
@@ -40,7 +40,7 @@ def test_a_new_home_is_well(settings: Settings) -> None:
 
 
 def test_an_index_that_is_behind_is_well_but_told(settings: Settings) -> None:
-    bootstrap.build_index(settings)
+    indexing.build_index(settings)
     store = engines.open_store(settings)
     store.put_products([Product("a", "Tent"), Product("b", "Kettle")])
     store.close()
@@ -50,7 +50,7 @@ def test_an_index_that_is_behind_is_well_but_told(settings: Settings) -> None:
 
 
 def test_a_damaged_index_does_not_hide_the_rest(settings: Settings) -> None:
-    bootstrap.build_index(settings)
+    indexing.build_index(settings)
     (settings.home / "index" / "current").write_text("elsewhere")
     found = findings(settings)
     assert [part for part, finding in found.items() if not finding.ok] == ["index"]

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from app.agent.interest_words import InterestWriter
 from app.agent.judging import Judge
-from app.agent.pipeline import SHOWN, Answer, Assistant, ChatTurn
+from app.agent.pipeline import SHOWN, Answer, Assistant
+from app.agent.situation import ChatTurn
 from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import TEMPLATES, Voice

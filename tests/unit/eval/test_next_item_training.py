@@ -11,8 +11,9 @@ from typing import cast
 import pytest
 from fastapi.testclient import TestClient
 
-from app.bootstrap import build_index, open_shop
+from app.bootstrap import open_shop
 from app.engines import open_embedder
+from app.indexing import build_index
 from app.main import create_app
 from app.shop import Shop
 from eval import next_item_training

@@ -77,7 +77,7 @@ class LearnedShop(SmallShop):
             self.searcher,
             lambda: self.repeat_share,
             lambda: f"id-{next(ids)}",
-            is_learned=lambda: source.ready,
+            is_learned=source.ready,
         )
         return source
 
@@ -237,7 +237,7 @@ def test_without_a_ranker_the_other_sources_answer(stored: StoredRanker) -> None
     live: list[StoredRanker | None] = [None]
     shop = LearnedShop(PRODUCTS, [event("ann", "p3"), event("bob", "p3"), event("bob", "p9")])
     source = shop.rank_by(lambda: live[0])
-    assert not source.ready
+    assert not source.ready()
     assert shop.ids(user_id="ann", limit=1) == ["p9"]
     live[0] = stored
     assert "p4" in shop.ids(user_id="ann", limit=2)
