@@ -144,7 +144,7 @@ class Recommender:
         with self._live.read() as indexes:
             person = _person(indexes, history, _anchors(indexes, query))
             mask = indexes.catalogue.mask(query.filters, indexes.lexical.containing)
-            total = int(mask.sum())
+            total = int(np.count_nonzero(mask))
             mask[person.need.anchor] = False
             if found is not None:
                 mask &= _mask_of(indexes, found)
@@ -227,7 +227,11 @@ class Recommender:
                 lists.append((source.name, weight, rows, scores))
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
         variety = LEARNED_VARIETY if learned else VARIETY[wanted]
-        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
+        varied = (
+            fuse(lists, limit)
+            if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
+            else _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
+        )
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),
