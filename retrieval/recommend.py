@@ -126,6 +126,15 @@ class Recommender:
         self._is_learned = is_learned
 
     @property
+    def sources(self) -> Sequence[CandidateSource]:
+        return self._sources
+
+    @property
+    def repeat_share(self) -> float:
+        """How often this shop's people buy the same again, 0 to 1."""
+        return self._repeat_share()
+
+    @property
     def source_names(self) -> list[str]:
         return [source.name for source in self._sources]
 

@@ -59,10 +59,17 @@ class LearnedSource:
         history = steps_of(need)
         items, scores = ranker.rank(history, k, repeats=stored.repeats, allowed=allowed)
         found = items[0] >= 0
-        rows, scores = items[0][found], scores[0][found]
-        odds = np.exp(scores - scores.max(initial=-np.inf)) if len(scores) else scores
+        rows, scores = items[0][found], _probabilities(scores)[0][found]
         led = Sequences.of([need.anchor.tolist()]) if len(need.anchor) else history
-        return rows, odds / max(float(odds.sum()), 1e-9), because(ranker.shelf, led, rows)
+        return rows, scores, because(ranker.shelf, led, rows)
+
+    def propose_all(self, histories: Sequences, k: int, allowed: Mask) -> tuple[Rows, Scores]:
+        """The same for many people, (m, k) each: rows, -1 past the end, and probabilities. Ask while it is `ready`."""
+        stored = self._stored()
+        if stored is None:
+            return np.full((len(histories), k), -1, dtype=np.int64), np.zeros((len(histories), k), dtype=np.float32)
+        rows, scores = self.lay(stored).rank(histories, k, repeats=stored.repeats, allowed=allowed)
+        return rows, _probabilities(scores)
 
     def lay(self, stored: StoredRanker) -> NextItemRanker:
         """The ranker on the rows of this moment; what was laid already is extended."""
@@ -78,6 +85,12 @@ class LearnedSource:
         laid = lay(stored, indexes, self._new_vectors)
         self._laid = (stored, laid)
         return laid.ranker
+
+
+def _probabilities(scores: Scores) -> Scores:
+    """(m, k) log-odds, -inf among them, as shares of each line."""
+    odds = np.exp(scores - np.maximum(scores.max(axis=1, initial=-np.inf, keepdims=True), -1e9))
+    return np.asarray(odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def steps_of(need: Need) -> Sequences:
