@@ -20,7 +20,7 @@ from retrieval.live import Indexes, LiveIndex
 from retrieval.models.sequences import KINDS
 from retrieval.search import Searcher, SearchQuery
 from tasteline.errors import NotFound
-from tasteline.ports import CandidateSource, EventStore, Need
+from tasteline.ports import CandidateSource, EventStore, LateReasons, Need
 from tasteline.types import (
     Event,
     EventType,
@@ -241,6 +241,9 @@ class Recommender:
             if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
             else _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
         )
+        for late in (source for source in sources if source.name in because and isinstance(source, LateReasons)):
+            shown = np.array([candidate.row for candidate in varied if candidate.leader == late.name], dtype=np.int64)
+            because[late.name] = dict(zip(shown.tolist(), late.led_to(person.need, shown).tolist(), strict=True))
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),

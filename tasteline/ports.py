@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,16 @@ class CandidateSource(Protocol):
     def name(self) -> str: ...
     def propose(self, need: Need, k: int, allowed: Mask) -> tuple[Rows, Scores, Rows]:
         """(rows, scores, because): at most k allowed rows, best first; `because[i]` is the row that led there or -1."""
+        ...
+
+
+@runtime_checkable
+class LateReasons(Protocol):
+    """What a source has besides whose reasons take longer than its proposals: its `because` says -1, and it is asked
+    again for the few rows that will be shown."""
+
+    def led_to(self, need: Need, rows: Rows) -> Rows:
+        """The row that led to each, or -1. Asked within the same `read()`."""
         ...
 
 

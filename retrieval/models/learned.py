@@ -53,15 +53,19 @@ class LearnedSource:
         if stored is None:
             nothing = np.zeros(0, dtype=np.int64)
             return nothing, np.zeros(0, dtype=np.float32), nothing
+        items, scores = self.lay(stored).rank(steps_of(need), k, repeats=stored.repeats, allowed=allowed)
+        rows = items[0][items[0] >= 0]
+        return rows, _probabilities(scores)[0, : len(rows)], np.full(len(rows), -1, dtype=np.int64)
+
+    def led_to(self, need: Need, rows: Rows) -> Rows:
+        """The step of the person, or the product of the page, that speaks most for each row."""
+        stored = self._stored()
+        if stored is None:
+            return np.full(len(rows), -1, dtype=np.int64)
         from retrieval.models.laying import because
 
-        ranker = self.lay(stored)
-        history = steps_of(need)
-        items, scores = ranker.rank(history, k, repeats=stored.repeats, allowed=allowed)
-        found = items[0] >= 0
-        rows, scores = items[0][found], _probabilities(scores)[0][found]
-        led = Sequences.of([need.anchor.tolist()]) if len(need.anchor) else history
-        return rows, scores, because(ranker.shelf, led, rows)
+        led = Sequences.of([need.anchor.tolist()]) if len(need.anchor) else steps_of(need)
+        return because(self.lay(stored).shelf, led, rows)
 
     def propose_all(self, histories: Sequences, k: int, allowed: Mask) -> tuple[Rows, Scores]:
         """The same for many people, (m, k) each: rows, -1 past the end, and probabilities. Ask while it is `ready`."""
