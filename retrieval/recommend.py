@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,8 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
 }
 """Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
 LEARNED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    "home": {"learned": 1.0, "popular": 0.001, "rated": 0.0001},
-    "complement": {"learned": 1.0, "popular": 0.001, "rated": 0.0001},
+    "home": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
+    "complement": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
 }
 """The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves."""
 WISH_WEIGHT = {"home": 0.3}
@@ -77,6 +77,16 @@ DONE = {
     EventType.ADD_TO_WISHLIST: "saved",
 }
 TITLE_LENGTH = 60
+
+
+@runtime_checkable
+class LateReasons(Protocol):
+    """What a source has besides whose reasons take longer than its proposals: its `because` says -1, and it is asked
+    again for the few rows that will be shown."""
+
+    def led_to(self, need: Need, rows: Rows) -> Rows:
+        """The row that led to each, or -1. Asked within the same `read()`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,15 @@ class Recommender:
         self._is_learned = is_learned
 
     @property
+    def sources(self) -> Sequence[CandidateSource]:
+        return self._sources
+
+    @property
+    def repeat_share(self) -> float:
+        """How often this shop's people buy the same again, 0 to 1."""
+        return self._repeat_share()
+
+    @property
     def source_names(self) -> list[str]:
         return [source.name for source in self._sources]
 
@@ -159,7 +178,7 @@ class Recommender:
             person = _person(indexes, history, _anchors(indexes, query))
             filters = merge(query.filters, heard.limits) if heard else query.filters
             mask = indexes.catalogue.mask(filters, indexes.lexical.containing)
-            total = int(mask.sum())
+            total = int(np.count_nonzero(mask))
             mask[person.need.anchor] = False
             if found is not None:
                 mask &= _mask_of(indexes, found)
@@ -250,7 +269,14 @@ class Recommender:
                 because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
         told = {source.name: source.reason for source in sources if isinstance(source, Explaining)}
         variety = LEARNED_VARIETY if learned else VARIETY[wanted]
-        varied = _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
+        varied = (
+            fuse(lists, limit)
+            if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
+            else _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
+        )
+        for late in (source for source in sources if source.name in because and isinstance(source, LateReasons)):
+            shown = np.array([candidate.row for candidate in varied if candidate.leader == late.name], dtype=np.int64)
+            because[late.name] = dict(zip(shown.tolist(), late.led_to(person.need, shown).tolist(), strict=True))
         return [
             RankedProduct(
                 indexes.catalogue.product(candidate.row),

@@ -240,15 +240,53 @@ def search(text: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 10, 
 
 
 @app.command()
-def recommend(user: str, limit: Annotated[int, typer.Option(min=1, max=100)] = 10, as_json: AsJson = False) -> None:
-    """Recommend for a person, now."""
+def recommend(
+    user: Annotated[str | None, typer.Argument(help="A person of whom there are events, or a stranger.")] = None,
+    everybody: Annotated[
+        Path | None,
+        typer.Option("--all", help="Instead: everybody's, one JSON line each into this file; without reasons."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend for a person, now, each product with its reason; or for everybody, as fast as it goes.
+
+    A line of --all is {"user_id": …, "items": [{"product_id": …, "score": …}, …]}, best first.
+    """
     from contextlib import closing
+
+    if (user is None) == (everybody is None):
+        fail("give either a person, or --all with a file for everybody's", 2)
+    if everybody is not None:
+        _recommend_everybody(everybody, limit, as_json)
+        return
 
     from app.bootstrap import open_shop
     from retrieval.recommend import RecommendationQuery
 
     with closing(open_shop(read_settings(language_model="none"))) as shop:
         _show(shop.recommender.recommend(RecommendationQuery(user_id=user, limit=limit)), as_json)
+
+
+def _recommend_everybody(out: Path, limit: int, as_json: bool) -> None:
+    from contextlib import closing
+
+    from app.bootstrap import open_shop
+    from retrieval.batch import recommend_everybody
+
+    people = 0
+    with (
+        closing(open_shop(read_settings(language_model="none"))) as shop,
+        out.open("w", encoding="utf-8") as file,
+        progress_bar("recommending") as advance,
+    ):
+        for found in recommend_everybody(shop.live, shop.store, shop.recommender, limit, advance):
+            pairs = zip(found.product_ids, found.scores, strict=True)
+            items = [{"product_id": product_id, "score": round(score, 6)} for product_id, score in pairs]
+            file.write(json.dumps({"user_id": found.user_id, "items": items}, ensure_ascii=False) + "\n")
+            people += 1
+    said = f"{people:,} people: {out}"
+    say_json({"people": people, "file": str(out)}) if as_json else say(said)
 
 
 def _show(ranking: Ranking, as_json: bool) -> None:

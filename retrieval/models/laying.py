@@ -16,7 +16,7 @@ from scipy import sparse
 
 from retrieval.catalogue import Catalogue
 from retrieval.live import Indexes
-from retrieval.models.following import Following, Matrix, alike_among, largest
+from retrieval.models.following import Following, Matrix, alike_among, at, largest
 from retrieval.models.item_features import Codes, Description, ItemFeatures
 from retrieval.models.ranker import NextItemRanker, Shelf
 from retrieval.models.ranker_files import StoredRanker
@@ -180,7 +180,7 @@ def because(shelf: Shelf, history: Sequences, rows: Rows) -> Rows:
     if not len(recent) or not len(rows):
         return np.full(len(rows), -1, dtype=np.int64)
     weights = shelf.following.settings.recency ** np.arange(len(recent) - 1, -1, -1)
-    followed = shelf.following.smoothed[recent][:, rows].toarray() * weights[:, None]
-    cosines = shelf.texts(recent) @ shelf.texts(rows).T
-    speaks = np.where(followed.max(axis=0) > 0, followed, cosines * 1e-3)
-    return np.asarray(recent[speaks.argmax(axis=0)], dtype=np.int64)
+    followed = at(shelf.following.smoothed, recent, np.broadcast_to(rows, (len(recent), len(rows)))) * weights[:, None]
+    silent = np.flatnonzero(followed.max(axis=0) == 0)
+    followed[:, silent] = shelf.texts(recent) @ shelf.texts(rows[silent]).T
+    return np.asarray(recent[followed.argmax(axis=0)], dtype=np.int64)

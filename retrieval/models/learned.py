@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from retrieval.models.ranker import NextItemRanker
     from retrieval.models.ranker_files import StoredRanker
 
+LEAST_SHARE = 1e-6
+"""Of the best: what was ranked stays above what merely fills the page."""
 STEPS = 50
 """Last steps that the ranker is asked with."""
 
@@ -52,16 +54,27 @@ class LearnedSource:
         if stored is None:
             nothing = np.zeros(0, dtype=np.int64)
             return nothing, np.zeros(0, dtype=np.float32), nothing
+        items, scores = self.lay(stored).rank(steps_of(need), k, repeats=stored.repeats, allowed=allowed)
+        rows = items[0][items[0] >= 0]
+        return rows, _probabilities(scores)[0, : len(rows)], np.full(len(rows), -1, dtype=np.int64)
+
+    def led_to(self, need: Need, rows: Rows) -> Rows:
+        """The step of the person, or the product of the page, that speaks most for each row."""
+        stored = self._stored()
+        if stored is None:
+            return np.full(len(rows), -1, dtype=np.int64)
         from retrieval.models.laying import because
 
-        ranker = self.lay(stored)
-        history = steps_of(need)
-        items, scores = ranker.rank(history, k, repeats=stored.repeats, allowed=allowed)
-        found = items[0] >= 0
-        rows, scores = items[0][found], scores[0][found]
-        odds = np.exp(scores - scores.max(initial=-np.inf)) if len(scores) else scores
-        led = Sequences.of([need.anchor.tolist()]) if len(need.anchor) else history
-        return rows, odds / max(float(odds.sum()), 1e-9), because(ranker.shelf, led, rows)
+        led = Sequences.of([need.anchor.tolist()]) if len(need.anchor) else steps_of(need)
+        return because(self.lay(stored).shelf, led, rows)
+
+    def propose_all(self, histories: Sequences, k: int, allowed: Mask) -> tuple[Rows, Scores]:
+        """The same for many people, (m, k) each: rows, -1 past the end, and probabilities. Ask while it is `ready`."""
+        stored = self._stored()
+        if stored is None:
+            return np.full((len(histories), k), -1, dtype=np.int64), np.zeros((len(histories), k), dtype=np.float32)
+        rows, scores = self.lay(stored).rank(histories, k, repeats=stored.repeats, allowed=allowed)
+        return rows, _probabilities(scores)
 
     def lay(self, stored: StoredRanker) -> NextItemRanker:
         """The ranker on the rows of this moment; what was laid already is extended."""
@@ -77,6 +90,15 @@ class LearnedSource:
         laid = lay(stored, indexes, self._new_vectors)
         self._laid = (stored, laid)
         return laid.ranker
+
+
+def _probabilities(scores: Scores) -> Scores:
+    """(m, k) log-odds, best first, -inf past the end, as shares of each line; none so small that it is nothing."""
+    odds = np.exp(scores - np.maximum(scores.max(axis=1, initial=-np.inf, keepdims=True), -1e9))
+    odds = odds + np.where(
+        scores > -np.inf, LEAST_SHARE * (1 - np.arange(scores.shape[1]) / max(scores.shape[1], 1)), 0
+    )
+    return np.asarray(odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def steps_of(need: Need) -> Sequences:

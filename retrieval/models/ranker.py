@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from retrieval.models.following import Floats, Following, Matrix, at
+from retrieval.models.following import Floats, Following, Lines, at
 from retrieval.models.item_features import FIELDS, Codes
 from retrieval.models.network import NextItemNetwork
 from retrieval.models.sequences import KIND_COUNT, Numbers, Sequences
@@ -27,6 +27,8 @@ COMPARED = 10
 """Last steps of a history whose texts are compared with a candidate's."""
 DESCRIBED = 20
 """Last steps of a history whose attributes are."""
+FOLLOWED = 3
+"""Last steps of each of which it is said how often a candidate came after it."""
 LEAST_SHARE = 1e-7
 LEAST_PROBABILITY = 1e-3
 HIDDEN = 64
@@ -120,7 +122,7 @@ class NextItemRanker:
         self, histories: Sequences, k: int, *, repeats: bool, allowed: Mask | None = None
     ) -> tuple[Numbers, Floats]:
         """(m, k) items, best first, -1 past the end, with scores (log-odds of a softmax; -inf past the end)."""
-        candidates = self.candidates(histories, repeats=repeats, allowed=allowed)
+        candidates = self.candidates(histories, repeats=repeats, allowed=allowed, gaps=len(histories) > 1)
         scores = self.scores(candidates)
         order = (
             np.lexsort((candidates.items, -scores))[:, :k] if scores.shape[1] else np.zeros((len(histories), 0), int)
@@ -137,8 +139,13 @@ class NextItemRanker:
             scores: Floats = self._fusion(torch.from_numpy(candidates.features)).numpy()
         return np.where(candidates.items >= 0, scores, -np.inf).astype(np.float32)
 
-    def candidates(self, histories: Sequences, *, repeats: bool, allowed: Mask | None = None) -> Candidates:
-        """`repeats`: whether items of the history may be candidates. `allowed`: one flag for each item of the shelf."""
+    def candidates(
+        self, histories: Sequences, *, repeats: bool, allowed: Mask | None = None, gaps: bool = True
+    ) -> Candidates:
+        """`repeats`: whether items of the history may be candidates. `allowed`: one flag for each item of the shelf.
+
+        Without `gaps`, a single history gets as many places as it has candidates: nothing is computed of a -1.
+        """
         if not len(self.shelf):
             nothing = (len(histories), 0, len(feature_names(len(self._networks))))
             return Candidates(np.zeros(nothing[:2], np.int64), np.zeros(nothing, np.float32))
@@ -148,21 +155,23 @@ class NextItemRanker:
                 network.people(histories, index.vectors).numpy()
                 for network, index in zip(self._networks, self.shelf.vectors, strict=True)
             ]
-        weights = self.shelf.following.people(histories)
-        follows = (weights @ self.shelf.following.smoothed).tocsr()
-        proposed = [_best_of(follows, self._from_each, allowed)]
+        follows = self.shelf.following.after(histories)
+        proposed = [_best_of(follows[0], self._from_each, allowed)]
         nearby: list[Floats] = []
         for vectors, index in zip(people, self.shelf.vectors, strict=True):
             found, scores = index.search(vectors, self._from_each, allowed)
             proposed.append(found)
             nearby.append(_log_sum_exp(scores))
-        recent = _last(histories, DESCRIBED)
+        longest = int(histories.lengths.max(initial=0))
+        recent = _last(histories, DESCRIBED if gaps else min(DESCRIBED, max(longest, FOLLOWED)))
         if repeats:
             proposed.append(recent if allowed is None else np.where((recent >= 0) & allowed[recent], recent, -1))
         items = _distinct(np.concatenate(proposed, axis=1))
         if not repeats:
             items = np.where(_seen(items, histories, len(self.shelf)), -1, items)
-        features = self._features(items, histories, recent, weights, follows, people, nearby)
+        if not gaps:
+            items = items[:, items[0] >= 0]
+        features = self._features(items, histories, recent, follows, people, nearby)
         return Candidates(items, features)
 
     def _features(
@@ -170,19 +179,16 @@ class NextItemRanker:
         items: Numbers,
         histories: Sequences,
         recent: Numbers,
-        weights: Matrix,
-        follows: Matrix,
+        follows: tuple[Lines, Lines],
         people: Sequence[Vectors],
         nearby: Sequence[Floats],
     ) -> Floats:
-        following, lines = self.shelf.following, np.arange(len(items))[:, None]
-        lines = np.broadcast_to(lines, items.shape)
-        smoothed = at(follows, lines, items)
-        counted = at(weights @ following.counted, lines, items)
+        following, lines = self.shelf.following, np.arange(len(items))
+        smoothed, counted = (at(matrix, lines, items) for matrix in follows)
         columns = [np.log(smoothed + LEAST_SHARE), _log_rank(smoothed, items), np.log(counted + LEAST_SHARE)]
-        for steps in (1, 2, 3):
-            columns.append(_log(at(following.forward, _spread(recent[:, -steps], items), items)))
-        columns.append(_log(at(following.backward, _spread(recent[:, -1], items), items)))
+        for steps in range(1, FOLLOWED + 1):
+            columns.append(_log(at(following.forward, recent[:, -steps], items)))
+        columns.append(_log(at(following.backward, recent[:, -1], items)))
         for person, index, total in zip(people, self.shelf.vectors, nearby, strict=True):
             scores = np.matmul(index.vectors(items), person[:, :, None])[:, :, 0] - total[:, None]
             columns += [scores, _log_rank(scores, items)]
@@ -205,13 +211,14 @@ class NextItemRanker:
 
     def _attributes(self, items: Numbers, recent: Numbers) -> list[Floats]:
         """For each field: is it the last step's, and of what share of the last DESCRIBED is it?"""
-        codes = self.shelf.codes
         known = recent >= 0
         count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+        # What is not known of an item is 0, of a step that is not there -1: neither is ever the same as the other.
+        all_of_items, all_of_history = self.shelf.codes[items], self.shelf.codes[recent]
+        all_of_history[(all_of_history == 0) | ~known[:, :, None]] = -1
         last, shares = [], []
         for field in range(len(FIELDS)):
-            of_items, of_history = codes[items, field], np.where(known, codes[recent, field], 0)
-            same = (of_items[:, :, None] == of_history[:, None, :]) & (of_items[:, :, None] > 0)
+            same = all_of_items[:, :, None, field] == all_of_history[:, None, :, field]
             last.append(same[:, :, -1].astype(np.float32))
             shares.append((same.sum(axis=2) / count).astype(np.float32))
         return [*last, *shares]
@@ -233,9 +240,9 @@ def _history(items: Numbers, histories: Sequences, recent: Numbers) -> list[Floa
     ]
 
 
-def _best_of(matrix: Matrix, k: int, allowed: Mask | None) -> Numbers:
-    """(m, k) columns with the largest entries of each line of a CSR matrix, -1 past the end."""
-    best = np.full((matrix.shape[0], k), -1, dtype=np.int64)
+def _best_of(matrix: Lines, k: int, allowed: Mask | None) -> Numbers:
+    """(m, k) columns with the largest entries of each line, -1 past the end."""
+    best = np.full((len(matrix.indptr) - 1, k), -1, dtype=np.int64)
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     for line in range(len(best)):
         columns, values = indices[indptr[line] : indptr[line + 1]], data[indptr[line] : indptr[line + 1]]
@@ -251,10 +258,10 @@ def _best_of(matrix: Matrix, k: int, allowed: Mask | None) -> Numbers:
 
 def _last(histories: Sequences, steps: int) -> Numbers:
     """(m, steps) last items, right-aligned, -1 before them."""
-    result = np.full((len(histories), steps), -1, dtype=np.int64)
-    cut = histories.last(steps)
-    result[cut.owners, steps - 1 - cut.steps_from_end] = cut.items
-    return result
+    if not len(histories.items):
+        return np.full((len(histories), steps), -1, dtype=np.int64)
+    places = histories.starts[1:, None] + np.arange(-steps, 0)
+    return np.where(places >= histories.starts[:-1, None], histories.items[np.maximum(places, 0)], -1)
 
 
 def _distinct(items: Numbers) -> Numbers:
@@ -266,18 +273,19 @@ def _distinct(items: Numbers) -> Numbers:
 
 def _seen(items: Numbers, histories: Sequences, size: int) -> Mask:
     """Whether each candidate stands in the history of its line."""
-    keys = histories.owners * np.int64(max(size, 1)) + histories.items
-    lines = np.arange(len(items))[:, None] * np.int64(max(size, 1))
-    return np.asarray(np.isin(lines + items, keys) & (items >= 0))
+    keys = np.sort(histories.owners * np.int64(size) + histories.items)
+    if not len(keys):
+        return np.zeros(items.shape, dtype=np.bool_)
+    wanted = np.arange(len(items))[:, None] * np.int64(size) + items
+    return np.asarray((keys[np.minimum(keys.searchsorted(wanted), len(keys) - 1)] == wanted) & (items >= 0))
 
 
 def _log_rank(scores: Floats, items: Numbers) -> Floats:
     """log(1 + place) of each candidate in its line by score; empty places come last."""
     order = np.argsort(-np.where(items >= 0, scores, -np.inf), axis=1, kind="stable")
     ranks = np.empty(items.shape, dtype=np.float32)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(items.shape[1], dtype=np.float32), items.shape), axis=1)
-    result: Floats = np.log1p(ranks)
-    return result
+    ranks[np.arange(len(items))[:, None], order] = np.log1p(np.arange(items.shape[1], dtype=np.float32))
+    return ranks
 
 
 def _log_sum_exp(scores: Floats) -> Floats:
@@ -289,7 +297,3 @@ def _log_sum_exp(scores: Floats) -> Floats:
 def _log(shares: Floats) -> Floats:
     result: Floats = np.log(shares + np.float32(LEAST_PROBABILITY))
     return result
-
-
-def _spread(of_lines: Numbers, items: Numbers) -> Numbers:
-    return np.broadcast_to(of_lines[:, None], items.shape)

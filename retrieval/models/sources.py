@@ -6,17 +6,23 @@ so that the rows of the need and of the answer are of one generation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
+from retrieval.catalogue import Catalogue
 from retrieval.live import Indexes
 from retrieval.models.behaviour import BehaviourCounts
 from tasteline.errors import TransientError
 from tasteline.ports import CandidateSource, Embedder, Need
 from tasteline.types import Mask, Rows, Scores, Vectors
 
+LEADING = 1_000
+"""Most popular products that are kept looked up: enough for a request whose limits leave a fifth of them."""
+SORTED_ANEW = 10_000
+"""Rows that have come since before all are sorted again by their stars."""
 STEPS_FOLLOWED = 10
 """Most recent products whose followers are asked for."""
 LIKENESS_RECENT, LIKENESS_LASTING = 5, 10
@@ -37,6 +43,12 @@ def _proposal(scores: dict[int, float], because: dict[int, int], k: int) -> Prop
         np.array([scores[row] for row in best], dtype=np.float32),
         np.array([because.get(row, -1) for row in best], dtype=np.int64),
     )
+
+
+def _unexplained(rows: Rows, scores: NDArray[np.float64], k: int) -> Proposal:
+    """The k best, ties by row, because of nothing."""
+    order = np.lexsort((rows, -scores))[:k]
+    return rows[order], scores[order].astype(np.float32), np.full(len(order), -1, dtype=np.int64)
 
 
 def _attention(need: Need) -> dict[int, float]:
@@ -125,22 +137,34 @@ class PopularSource:
     def __init__(self, counts: Callable[[], BehaviourCounts], indexes: Callable[[], Indexes]) -> None:
         self._counts = counts
         self._indexes = indexes
+        self._leading: tuple[tuple[BehaviourCounts, int, Catalogue, int], Rows, NDArray[np.float64]] | None = None
+        """Of which counts up to which event and catalogue of how many rows; rows and popularities."""
 
     def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
-        catalogue, counts = self._indexes().catalogue, self._counts()
-        rows = self._allowed(counts.most_popular(), k, allowed)
-        ids = [catalogue.product(row).id for row in rows]
-        return _proposal(dict(zip(rows, counts.popularity(ids).tolist(), strict=True)), {}, k)
+        rows, scores = self._leaders()
+        kept = np.flatnonzero(allowed[rows])[:k]
+        if len(kept) == k or len(rows) < LEADING:
+            return _unexplained(rows[kept], scores[kept], k)
+        return _unexplained(*self._first(k, allowed), k)
 
-    def _allowed(self, ids: Iterable[str], k: int, allowed: Mask) -> list[int]:
-        catalogue, rows = self._indexes().catalogue, []
-        for product_id in ids:
+    def _leaders(self) -> tuple[Rows, NDArray[np.float64]]:
+        """The first LEADING of all, looked up once for each state of the counts and the catalogue."""
+        counts, catalogue = self._counts(), self._indexes().catalogue
+        state = (counts, counts.sequence, catalogue, len(catalogue))
+        if self._leading is None or self._leading[0] != state:
+            self._leading = state, *self._first(LEADING, None)
+        return self._leading[1:]
+
+    def _first(self, k: int, allowed: Mask | None) -> tuple[Rows, NDArray[np.float64]]:
+        counts, catalogue = self._counts(), self._indexes().catalogue
+        chosen: dict[str, int] = {}
+        for product_id in counts.most_popular():
+            if len(chosen) == k:
+                break
             row = catalogue.row(product_id)
-            if row is not None and allowed[row]:
-                rows.append(int(row))
-                if len(rows) == k:
-                    break
-        return rows
+            if row is not None and (allowed is None or allowed[row]):
+                chosen[product_id] = row
+        return np.array(list(chosen.values()), dtype=np.int64), counts.popularity(list(chosen))
 
 
 class RatedSource:
@@ -150,12 +174,35 @@ class RatedSource:
 
     def __init__(self, indexes: Callable[[], Indexes]) -> None:
         self._indexes = indexes
+        self._sorted: tuple[Catalogue, int, Rows] | None = None
+        """A catalogue, how many of its rows were looked at, and the rated ones of them, best first."""
 
     def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
         ratings = self._indexes().catalogue.ratings
-        rows = np.flatnonzero(allowed & ~np.isnan(ratings))
-        best = rows[np.argsort(-ratings[rows], kind="stable")][:k]
-        return _proposal({int(row): 1.0 / (1 + place) for place, row in enumerate(best)}, {}, k)
+        before, order = self._order()
+        fresh = before + np.flatnonzero(allowed[before:] & ~np.isnan(ratings[before:]))
+        rows = np.concatenate((_first_allowed(order, k, allowed), fresh))
+        best = rows[np.lexsort((rows, -ratings[rows]))][:k]
+        return _unexplained(best, 1.0 / (1 + np.arange(len(best))), k)
+
+    def _order(self) -> tuple[int, Rows]:
+        """A row never changes, so an order stays true of the rows that it is of."""
+        catalogue = self._indexes().catalogue
+        if self._sorted is None or self._sorted[0] is not catalogue or len(catalogue) - self._sorted[1] > SORTED_ANEW:
+            ratings = catalogue.ratings
+            rows = np.flatnonzero(~np.isnan(ratings))
+            self._sorted = catalogue, len(catalogue), rows[np.argsort(-ratings[rows], kind="stable")]
+        return self._sorted[1:]
+
+
+def _first_allowed(rows: Rows, k: int, allowed: Mask) -> Rows:
+    """The first k of `rows` that are allowed; a few are looked at, then more, because most masks let most pass."""
+    found, start, size = rows[:0], 0, 2 * k
+    while len(found) < k and start < len(rows):
+        part = rows[start : start + size]
+        found = np.concatenate((found, part[allowed[part]]))
+        start, size = start + size, 4 * size
+    return found[:k]
 
 
 class HabitSource:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.models import behaviour
 from retrieval.models.behaviour import BACKWARD, NEIGHBOURS, STEP_DECAY, WINDOW, BehaviourCounts
 from tasteline.types import Event
 from tests.unit.retrieval.small_shop import event
@@ -156,6 +157,19 @@ def test_updating_from_nothing_counts_as_fitting_does(
     for product_id in "abcde":
         assert topped_up.followers(product_id) == pytest.approx(anew.followers(product_id), rel=1e-5)
     assert topped_up.popularity(list("abcde")) == pytest.approx(anew.popularity(list("abcde")))
+
+
+@pytest.mark.parametrize("sorted_anew", [0, 2, 1_000])
+def test_the_most_popular_stay_in_order_while_events_come(sorted_anew: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour, "SORTED_ANEW", sorted_anew)
+    rng = np.random.default_rng(0)
+    counts = fit(*(event("u", f"p{item}") for item in rng.integers(0, 40, 60)))
+    for sequence in range(100, 140):
+        counts.update([(sequence, event("v", f"p{rng.integers(50)}"))])
+        ids = counts._ids
+        worth = dict(zip(ids, counts.popularity(ids), strict=True))
+        assert list(counts.most_popular()) == sorted(ids, key=lambda each: (-worth[each], ids.index(each)))
+    assert counts.popularity(["none", "p1"])[0] == 0
 
 
 def test_saved_and_loaded_answers_alike(tmp_path: Path) -> None:

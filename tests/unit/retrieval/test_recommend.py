@@ -1,10 +1,12 @@
 """Recommendations in every context: what is shown, what never is, and reasons that rest on what happened."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.recommend import JUST_TOUCHED, PERSONAL, WEIGHTS, Context, RecommendationQuery
+from retrieval.fusion import fuse
+from retrieval.recommend import JUST_TOUCHED, PERSONAL, WEIGHTS, Context, RecommendationQuery, _varied
 from retrieval.search import SearchQuery
 from tasteline.errors import NotFound
 from tasteline.types import Event, Filters, Product, Ranking
@@ -259,6 +261,17 @@ def test_personalised_after_a_product_was_deleted_meanwhile() -> None:
     ranking = searched(shop)
     shop.delete(ids(ranking)[0])
     assert shop.recommender.personalised(ranking, "anna") is ranking
+
+
+def test_where_variety_costs_nothing_the_best_stand_as_they_are_fused() -> None:
+    rng = np.random.default_rng(0)
+    lists = [
+        (name, weight, rng.permutation(30)[:20], rng.integers(1, 6, 20).astype(np.float32))
+        for name, weight in (("learned", 1.0), ("popular", 0.001), ("rated", 0.5))
+    ]
+    kinds = [(f"kind {row % 3}", f"row {row % 2}", f"model {row}") for row in range(30)]
+    for limit in (1, 7, 100):
+        assert fuse(lists, limit) == _varied(fuse(lists), lambda candidate: kinds[candidate.row], 1.0, limit)
 
 
 def test_every_weighted_source_exists() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.live import Indexes
+from retrieval.models import sources
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.models.sources import (
     CooccurrenceSource,
@@ -16,7 +17,7 @@ from retrieval.models.sources import (
     RatedSource,
 )
 from tasteline.ports import CandidateSource, Need
-from tasteline.types import Mask
+from tasteline.types import Mask, Product
 from tests.unit.retrieval.small_shop import SmallShop, event, product
 
 PRODUCTS = [
@@ -94,6 +95,40 @@ def test_popular_first_and_only_what_exists_and_was_touched() -> None:
 def test_best_rated_first_and_nothing_unrated() -> None:
     assert list(proposed(RatedSource(indexes), need())) == ["tent2", "stove", "tent", "kettle"]
     assert list(proposed(RatedSource(indexes), need(), allowed("tent2"), k=1)) == ["stove"]
+
+
+@pytest.mark.parametrize("lots", [False, True])
+def test_the_popular_and_the_rated_are_those_of_a_sort_of_everything(
+    lots: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was kept from the request before: products come and go, events come, masks let few or most pass."""
+    monkeypatch.setattr(sources, "LEADING", 1_000 if lots else 5)
+    monkeypatch.setattr(sources, "SORTED_ANEW", 1_000 if lots else 3)
+    rng = np.random.default_rng(0)
+
+    def some(first: int, last: int) -> list[Product]:
+        return [product(f"q{i}", f"Thing {i}", rating=rng.choice([None, 3.0, 4.0, 5.0])) for i in range(first, last)]
+
+    shop = SmallShop(some(0, 20), [event("u", f"q{item}") for item in rng.integers(0, 30, 60)])
+    popular = PopularSource(lambda: shop.counts, lambda: shop.live.present)
+    rated = RatedSource(lambda: shop.live.present)
+    for step in range(12):
+        catalogue = shop.live.present.catalogue
+        mask = catalogue.alive & (rng.random(len(catalogue)) < (0.2 if step % 3 == 0 else 0.9))
+        rows = [int(row) for row in np.flatnonzero(mask)]
+        worth = dict(zip(rows, shop.counts.popularity([catalogue.product(row).id for row in rows]), strict=True))
+        by_worth = sorted((row for row in rows if worth[row] > 0), key=lambda row: (-worth[row], row))
+        stars = {row: float(catalogue.ratings[row]) for row in rows if not np.isnan(catalogue.ratings[row])}
+        found, scores, because = popular.propose(need(), 40, mask)
+        assert found.tolist() == by_worth
+        np.testing.assert_allclose(scores, [worth[row] for row in by_worth], rtol=1e-6)
+        assert (because == -1).all()
+        best = sorted(stars, key=lambda row: (-stars[row], row))[:6]
+        assert rated.propose(need(), 6, mask)[0].tolist() == best
+        np.testing.assert_allclose(rated.propose(need(), 6, mask)[1], 1 / np.arange(1, len(best) + 1), rtol=1e-6)
+        shop.put(*some(20 + step, 21 + step), *some(step, step + 1))
+        shop.delete(f"q{step + 3}")
+        shop.counts.update([(1_000 + step, event("v", f"q{rng.integers(30)}"))])
 
 
 def test_habit_is_the_persons_own() -> None:

@@ -68,8 +68,25 @@ def test_a_history_weighs_its_last_step_most() -> None:
 def test_values_are_looked_up_and_empty_places_are_0() -> None:
     matrix = largest(Following.fit(Sequences.of([[0, 1, 2]]), unlike(3), PLAIN).counted, 1)
     assert matrix.nnz == 3  # the largest of each line
-    found = at(matrix, np.array([[0, 0], [-1, 1]]), np.array([[1, -1], [2, 2]]))
-    assert found.tolist() == [[1, 0], [0, 1]]
+    found = at(matrix, np.array([0, -1, 1]), np.array([[1, -1], [2, 2], [2, 0]]))
+    assert found.tolist() == [[1, 0], [0, 0], [1, 0]]
+
+
+def test_what_follows_histories_is_their_product_with_the_counts_one_at_a_time_and_together() -> None:
+    rng = np.random.default_rng(0)
+    texts = rng.normal(size=(30, 4)).astype(np.float32)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    following = Following.fit(Sequences.of(rng.integers(0, 30, (20, 6)).tolist()), texts)
+    asked = Sequences.of([[3, 1, 1, 3, 9], [], [29], rng.integers(0, 30, 60).tolist()])
+    every = np.broadcast_to(np.arange(30), (len(asked), 30))
+    for place, matrix in enumerate((following.smoothed, following.counted)):
+        wanted = (following.people(asked) @ matrix).toarray()
+        together = at(following.after(asked)[place], np.arange(len(asked)), every)
+        np.testing.assert_allclose(together, wanted, rtol=1e-5, atol=1e-7)
+        for line in range(len(asked)):
+            alone = following.after(asked.take(np.array([line])))[place]
+            assert (np.diff(alone.indices) > 0).all()
+            np.testing.assert_allclose(at(alone, np.zeros(1, int), every[:1])[0], wanted[line], rtol=1e-5, atol=1e-7)
 
 
 def test_it_reads_back_what_it_wrote(tmp_path: Path) -> None:

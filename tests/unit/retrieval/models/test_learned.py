@@ -252,4 +252,5 @@ def test_nobody_known_and_nothing_allowed_are_fine(shop: LearnedShop, stored: St
         rows, scores, because = source.propose(nobody, 5, np.ones(30, dtype=np.bool_))
         assert len(rows) == len(scores) == len(because) > 0
         assert (because == -1).all()
+        assert (source.led_to(nobody, rows) == -1).all()
         assert not len(source.propose(nobody, 5, np.zeros(30, dtype=np.bool_))[0])

@@ -42,6 +42,16 @@ def test_one_at_a_time_is_the_same_as_all_at_once(small: NextItemRanker) -> None
         np.testing.assert_allclose(score[0], scores[line], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("repeats", [False, True])
+def test_without_gaps_the_features_are_those_of_the_candidates_there_are(small: NextItemRanker, repeats: bool) -> None:
+    for line in range(len(ASKED)):
+        asked = ASKED.take(np.array([line]))
+        full, tight = (small.candidates(asked, repeats=repeats, gaps=gaps) for gaps in (True, False))
+        there = full.items[0] >= 0
+        np.testing.assert_array_equal(tight.items[0], full.items[0][there])
+        np.testing.assert_allclose(tight.features[0], full.features[0][there], rtol=1e-5, atol=1e-6)
+
+
 def test_only_what_is_allowed_is_ranked(small: NextItemRanker) -> None:
     allowed = np.zeros(ITEMS, dtype=np.bool_)
     allowed[[5, 10]] = True

@@ -1,0 +1,149 @@
+"""Recommendations for everybody at once: what the home page would show each person, without reasons.
+
+Takes the live indexes, the events and the recommender of the service; gives one ranking after the other. The learned
+ranker is asked for hundreds of people together. It draws its candidates before what a person has is left out, as where
+it is evaluated, so that a list may differ far down from the one that a single request gives. Without a learned ranker
+everybody is asked for alone. Knows no file and no format.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.fusion import fuse
+from retrieval.live import Indexes, LiveIndex
+from retrieval.models.learned import STEPS, LearnedSource
+from retrieval.models.sequences import KINDS, Sequences
+from retrieval.recommend import BUY_AGAIN, DEPTH, JUST_TOUCHED, LEARNED_WEIGHTS, RecommendationQuery, Recommender
+from tasteline.ports import EventStore, Need
+from tasteline.types import Event, EventType, Mask, Rows, Scores
+
+AT_ONCE = 512
+"""People: some 50 MB of features, and the matrix products are no faster with more."""
+HISTORY = 1_000
+"""Last events of a person that are looked at, as `EventStore.history` gives them."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ForOne:
+    """Product ids, best first, with their scores."""
+
+    user_id: str
+    product_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+def recommend_everybody(
+    live: LiveIndex,
+    events: EventStore,
+    recommender: Recommender,
+    limit: int = 10,
+    progress: Progress = lambda done, total: None,
+) -> Iterator[ForOne]:
+    """Everybody of whom there is an event, in the order of their first; a person's session alone is nobody."""
+    histories = list(_histories(events).items())
+    learned = next((each for each in recommender.sources if isinstance(each, LearnedSource) and each.ready()), None)
+    for start in range(0, len(histories), AT_ONCE):
+        part = histories[start : start + AT_ONCE]
+        if learned is None:
+            yield from (_asked(recommender, user_id, limit) for user_id, _ in part)
+        else:
+            with live.read() as indexes:
+                found = _together(indexes, recommender, learned, part, limit)
+            yield from found
+        progress(start + len(part), len(histories))
+
+
+def _histories(events: EventStore) -> dict[str, list[Event]]:
+    """Of each person the last HISTORY events, oldest first, in the order of `EventStore.history`."""
+    found: dict[str, list[tuple[tuple[float, float, int], Event]]] = defaultdict(list)
+    for sequence, event in events.events():
+        if event.user_id is not None:
+            moment = -np.inf if event.time is None else event.time.timestamp()
+            place = -np.inf if event.position is None else float(event.position)
+            found[event.user_id].append(((moment, place, sequence), event))
+    return {
+        user_id: [event for _, event in sorted(of, key=lambda each: each[0])[-HISTORY:]]
+        for user_id, of in found.items()
+    }
+
+
+def _asked(recommender: Recommender, user_id: str, limit: int) -> ForOne:
+    items = recommender.recommend(RecommendationQuery(user_id=user_id, limit=limit)).items
+    return ForOne(user_id, tuple(item.product.id for item in items), tuple(item.score for item in items))
+
+
+def _together(
+    indexes: Indexes,
+    recommender: Recommender,
+    learned: LearnedSource,
+    people: Sequence[tuple[str, list[Event]]],
+    limit: int,
+) -> list[ForOne]:
+    catalogue = indexes.catalogue
+    steps = [
+        [
+            (int(row), KINDS[event.type], event.time.timestamp() if event.time else np.nan)
+            for event in history
+            if event.type in KINDS and event.product_id and (row := catalogue.row(event.product_id)) is not None
+        ]
+        for _, history in people
+    ]
+    allowed = catalogue.alive.copy()
+    rows, odds = learned.propose_all(_sequences(steps), 2 * DEPTH, allowed)
+    found = []
+    for place, (user_id, _) in enumerate(people):
+        if not steps[place]:
+            found.append(_asked(recommender, user_id, limit))  # a stranger: welcomed, not ranked for
+            continue
+        had = _had(steps[place]) if recommender.repeat_share < BUY_AGAIN else np.zeros(0, dtype=np.int64)
+        best = _best(recommender, (rows[place], odds[place]), allowed, had, limit)
+        found.append(
+            ForOne(user_id, tuple(catalogue.product(row).id for row, _ in best), tuple(score for _, score in best))
+        )
+    return found
+
+
+def _sequences(steps: Sequence[Sequence[tuple[int, int, float]]]) -> Sequences:
+    recent = [each[-STEPS:] for each in steps]
+    starts = np.concatenate(([0], np.cumsum([len(each) for each in recent]))).astype(np.int64)
+    flat = np.array([step for each in recent for step in each], dtype=np.float64).reshape(-1, 3)
+    return Sequences(starts, flat[:, 0].astype(np.int64), flat[:, 1].astype(np.int8), flat[:, 2])
+
+
+def _had(steps: Sequence[tuple[int, int, float]]) -> Rows:
+    """What was bought, and the products touched last: nobody wants them again where people seldom buy again."""
+    touched = list(dict.fromkeys(row for row, _, _ in reversed(steps)))[:JUST_TOUCHED]
+    bought = [row for row, kind, _ in steps if kind == KINDS[EventType.PURCHASE]]
+    return np.array([*touched, *bought], dtype=np.int64)
+
+
+def _best(
+    recommender: Recommender, learned: tuple[Rows, Scores], allowed: Mask, had: Rows, limit: int
+) -> list[tuple[int, float]]:
+    """(row, score) of the first `limit`; `allowed` is as before when it returns."""
+    kept = allowed[had]
+    allowed[had] = False
+    if not allowed.any():  # only a wish of ours: the same things again are better than nothing
+        allowed[had] = kept
+    rows, odds = learned
+    there = np.flatnonzero((rows >= 0) & allowed[rows])[:DEPTH]
+    weights = LEARNED_WEIGHTS["home"]
+    lists = [("learned", weights["learned"], rows[there], odds[there])]
+    for source in recommender.sources:
+        if source.name != "learned" and weights.get(source.name, 0.0) > 0:
+            proposed, scores, _ = source.propose(NOBODYS, DEPTH, allowed)
+            lists.append((source.name, weights[source.name], proposed, scores))
+    allowed[had] = kept
+    return [(candidate.row, candidate.score) for candidate in fuse(lists, limit)]
+
+
+_NO_ROWS, _NO_SCORES = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+NOBODYS = Need(_NO_ROWS, _NO_SCORES, _NO_ROWS, _NO_SCORES, _NO_ROWS)
+"""What stands beside the learned ranker is the same for everybody: the popular and the rated."""

@@ -1,0 +1,68 @@
+"""Everybody's recommendations: the lists of single requests, and nobody forgotten."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retrieval import batch
+from retrieval.batch import ForOne, recommend_everybody
+from retrieval.models.ranker_files import StoredRanker
+from tests.unit.retrieval.models.test_learned import PRODUCTS, LearnedShop, stored
+from tests.unit.retrieval.small_shop import event
+
+__all__ = ["stored"]  # the fixture of a trained ranker
+RNG = np.random.default_rng(0)
+WALKS = {f"u{n}": [f"p{item}" for item in (RNG.integers(30) + np.arange(RNG.integers(1, 8))) % 30] for n in range(20)}
+
+
+def walked() -> LearnedShop:
+    walks = [
+        event(user, product_id, ("view_item", "purchase")[step % 2], position=step)
+        for user, walk in WALKS.items()
+        for step, product_id in reversed(list(enumerate(walk)))
+    ]
+    return LearnedShop(PRODUCTS, [*walks, event("searcher", None, "search"), event("late", "gone")])
+
+
+@pytest.fixture
+def shop(stored: StoredRanker) -> LearnedShop:
+    made = walked()
+    made.rank_by(lambda: stored)
+    return made
+
+
+def everybody(shop: LearnedShop, limit: int = 5) -> dict[str, ForOne]:
+    return {each.user_id: each for each in recommend_everybody(shop.live, shop.store, shop.recommender, limit)}
+
+
+@pytest.mark.parametrize("at_once", [3, 512])
+def test_everybody_gets_what_they_would_get_alone(
+    shop: LearnedShop, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "AT_ONCE", at_once)
+    found = everybody(shop)
+    assert set(found) == {*WALKS, "searcher", "late"}
+    for user, each in found.items():
+        alone = shop.ids(user_id=user, limit=5)
+        assert each.product_ids[:2] == tuple(alone[:2])
+        assert len(set(each.product_ids) & set(alone)) >= 4
+        assert not set(each.product_ids) & set(WALKS.get(user, ()))
+        assert list(each.scores) == sorted(each.scores, reverse=True)
+
+
+def test_where_people_buy_again_nothing_is_left_out_and_within_nothing_the_same_again(shop: LearnedShop) -> None:
+    shop.delete(*(f"p{n}" for n in range(30) if f"p{n}" not in WALKS["u0"]))
+    assert set(everybody(shop)["u0"].product_ids) <= set(WALKS["u0"])
+
+
+def test_without_a_ranker_everybody_is_asked_for_alone() -> None:
+    shop = walked()
+    found = everybody(shop)
+    assert all(each.product_ids == tuple(shop.ids(user_id=user, limit=5)) for user, each in found.items())
+
+
+def test_it_says_how_far_it_is(shop: LearnedShop) -> None:
+    told: list[tuple[int, int]] = []
+    list(recommend_everybody(shop.live, shop.store, shop.recommender, 3, lambda *at: told.append(at)))
+    assert told == [(22, 22)]
