@@ -8,29 +8,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.engines import new_vectors
 from retrieval.live import LiveIndex
 from retrieval.live_model import LiveModel
 from retrieval.models.learned import LearnedSource
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
-from tasteline.ports import Embedder
+from tasteline.ports import Embedder, Need, VectorIndex
 from tasteline.settings import Settings
 
 if TYPE_CHECKING:
     from retrieval.models.ranker_files import StoredRanker
 
 
+_NOTHING = np.zeros(0, dtype=np.int64)
+NOBODY = Need(_NOTHING, np.zeros(0, np.float32), _NOTHING, np.zeros(0, np.float32), _NOTHING)
+
+
 def learned_source(
     settings: Settings, embedder: Embedder, live: LiveIndex
 ) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
     """A source that ranks by whatever next-item model is live, and that model; empty until one is."""
-    model = LiveModel(Registry(settings.home), "next-item", lambda entry: _ranker_of(entry, embedder))
-    source = LearnedSource(
-        lambda: loaded.model if (loaded := model.current()) else None,
-        lambda: live.present,
-        lambda dimension: new_vectors(settings, dimension),
-    )
+
+    def vectors(dimension: int) -> VectorIndex:
+        return new_vectors(settings, dimension)
+
+    def tried(stored: StoredRanker) -> None:
+        """A ranker that cannot be asked must not become live: every page would fail."""
+        with live.read() as indexes:
+            trial = LearnedSource(lambda: stored, lambda: indexes, vectors)
+            trial.propose(NOBODY, 1, indexes.catalogue.alive)
+
+    model = LiveModel(Registry(settings.home), "next-item", lambda entry: _ranker_of(entry, embedder), tried)
+    source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
 
 

@@ -178,7 +178,7 @@ class Learned:
         if folder is None or not folder.is_dir():
             trained = self._train(learning, corpus)
             self.stored = self._storable(learning, vocabulary, corpus, trained)
-            self.fit_seconds = sum(curve[-1].seconds for curve in trained.curves.values())
+            self.fit_seconds = trained.seconds
             if folder is not None:
                 _keep(self.stored, folder, self.fit_seconds)
         else:

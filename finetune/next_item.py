@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -132,6 +133,8 @@ class Trained:
     fusion: Fusion
     following: Following
     curves: Mapping[str, Sequence[Epoch]]
+    seconds: float
+    """Of learning, rehearsal included, over all sittings."""
 
 
 class FitNetwork(Protocol):
@@ -163,7 +166,10 @@ def train_ranker(
     networks, curves = train_networks(corpus, recipe, fit, seed=seed, told=told)
     rehearsal = rehearse(corpus, recipe.fusion, seed)
     epochs = {name: best_of(curve).number for name, curve in curves.items()}
-    rehearsed, _ = train_networks(rehearsal.corpus, recipe, fit, seed=seed, told=told, epochs=epochs, part="rehearsal ")
+    rehearsed, rehearsed_curves = train_networks(
+        rehearsal.corpus, recipe, fit, seed=seed, told=told, epochs=epochs, part="rehearsal "
+    )
+    started = time.perf_counter()
     fusion = train_fusion(
         NextItemRanker(
             list(rehearsed.values()),
@@ -178,7 +184,9 @@ def train_ranker(
     )
     shelf = shelf_of(corpus, list(networks.values()), recipe.following)
     ranker = NextItemRanker(list(networks.values()), fusion, shelf, from_each=recipe.from_each)
-    return Trained(ranker, networks, fusion, shelf.following, curves)
+    seconds = time.perf_counter() - started
+    seconds += sum(curve[-1].seconds for each in (curves, rehearsed_curves) for curve in each.values())
+    return Trained(ranker, networks, fusion, shelf.following, curves, seconds)
 
 
 def train_networks(

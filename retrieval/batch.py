@@ -16,7 +16,7 @@ import numpy as np
 
 from retrieval.fusion import fuse
 from retrieval.live import Indexes, LiveIndex
-from retrieval.models.learned import STEPS, LearnedSource
+from retrieval.models.learned import LearnedSource
 from retrieval.models.sequences import KINDS, Sequences
 from retrieval.recommend import BUY_AGAIN, DEPTH, JUST_TOUCHED, LEARNED_WEIGHTS, RecommendationQuery, Recommender
 from tasteline.ports import EventStore, Need
@@ -111,9 +111,8 @@ def _together(
 
 
 def _sequences(steps: Sequence[Sequence[tuple[int, int, float]]]) -> Sequences:
-    recent = [each[-STEPS:] for each in steps]
-    starts = np.concatenate(([0], np.cumsum([len(each) for each in recent]))).astype(np.int64)
-    flat = np.array([step for each in recent for step in each], dtype=np.float64).reshape(-1, 3)
+    starts = np.concatenate(([0], np.cumsum([len(each) for each in steps]))).astype(np.int64)
+    flat = np.array([step for each in steps for step in each], dtype=np.float64).reshape(-1, 3)
     return Sequences(starts, flat[:, 0].astype(np.int64), flat[:, 1].astype(np.int8), flat[:, 2])
 
 

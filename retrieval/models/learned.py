@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LEAST_SHARE = 1e-6
 """Of the best: what was ranked stays above what merely fills the page."""
-STEPS = 50
-"""Last steps that the ranker is asked with."""
 
 
 class LearnedSource:
@@ -104,7 +102,7 @@ def _probabilities(scores: Scores) -> Scores:
 def steps_of(need: Need) -> Sequences:
     """The need as one history in rows: what the person did, and the page or cart as steps after it."""
     anchors = len(need.anchor)
-    rows = np.concatenate((need.steps, need.anchor))[-STEPS:]
-    kinds = np.concatenate((need.kinds, np.full(anchors, KINDS[EventType.VIEW_ITEM], dtype=np.int8)))[-STEPS:]
-    moments = np.concatenate((need.moments, np.full(anchors, np.nan)))[-STEPS:]
+    rows = np.concatenate((need.steps, need.anchor))
+    kinds = np.concatenate((need.kinds, np.full(anchors, KINDS[EventType.VIEW_ITEM], dtype=np.int8)))
+    moments = np.concatenate((need.moments, np.full(anchors, np.nan)))
     return Sequences(np.array([0, len(rows)]), rows.astype(np.int64), kinds, moments)
