@@ -785,6 +785,24 @@ def bench_eval(
     _report(_described(evaluation.run(data, repeats=repeats), data, {"repeats": repeats}), save, as_json)
 
 
+@bench.command("recommend")
+def bench_recommend(
+    data: Annotated[
+        Path | None, typer.Option(help="A next-item folder; default: a made-up one like amazon-beauty.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 3,
+    million: Annotated[bool, typer.Option(help="Also a million products, which takes most of the time.")] = True,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """A request against the bare calls of its models, everybody's against RecTools and implicit (`make rivals`)."""
+    from eval.bench import recommend
+
+    report = recommend.run(data, repeats=repeats, million=recommend.MILLION if million else None)
+    described = _described(report, data, {"repeats": repeats, "million": million})
+    _report({**described, "dataset": data.name if data else "made up"}, save, as_json)
+
+
 @bench.command("chat")
 def bench_chat(
     data: BenchData = None,

@@ -12,11 +12,8 @@ What they cost does not depend on whose they are.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,18 +25,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from eval.bench.sides import RIVALS_PYTHON, Contender, Sides, Turn, ratio_of, summary_of
 from eval.metrics import top_k
 from tasteline.errors import NotFound, SetupError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-RIVALS_PYTHON = CHECKOUT / ".venv-rivals" / "bin" / "python"
 TOLERANCE = 1e-6
-PATIENCE_SECONDS = 900
-
-Turn = Mapping[str, Any]
-"""What `eval.bench.rivals.turn` says of one process."""
-Contender = tuple[str, str]
-"""A module of `eval.bench.rivals` and one of its tasks."""
 
 CONTESTS: Mapping[str, Mapping[str, Contender]] = {
     "rankings": {
@@ -103,7 +93,7 @@ def run(
     size = size or Size()
     threads = threads or len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="bench-eval-") as name:
-        bench = _Bench(Path(name), rivals_python, threads)
+        bench = Sides(Path(name), rivals_python, threads)
         used = write_inputs(bench.folder, data, size, np.random.default_rng(seed))
         first_calls = {name: bench.turn(of, "--cold") for name, of in _compiled().items()}
         contests = {task: _contest(bench, task, rivals, repeats) for task, rivals in CONTESTS.items()}
@@ -116,44 +106,12 @@ def run(
         "threads": threads,
         "repeats": repeats,
         **used,
-        **{task: {side: _summary(turns) for side, turns in contest.items()} for task, contest in contests.items()},
+        **{task: {side: summary_of(turns) for side, turns in contest.items()} for task, contest in contests.items()},
         "first_call_seconds": {name: round(turn["seconds"], 2) for name, turn in first_calls.items()},
-        "ours_alone": {task: _summary(turns) for task, turns in alone.items()},
-        "growth": {str(people): _summary(turns) for people, turns in growth.items()},
+        "ours_alone": {task: summary_of(turns) for task, turns in alone.items()},
+        "growth": {str(people): summary_of(turns) for people, turns in growth.items()},
     }
     return {"bench": "eval", "ratios": ratios, "raw": raw}
-
-
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """Where inputs lie and how a side is started."""
-
-    folder: Path
-    rivals_python: Path
-    threads: int
-
-    def turn(self, contender: Contender, *options: str) -> Turn:
-        side, task = contender
-        python = sys.executable if side == "ours" else str(self.rivals_python)
-        limits = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "POLARS", "RAYON")
-        environment = {f"{library}_NUM_THREADS": str(self.threads) for library in limits}
-        environment["NUMBA_CACHE_DIR"] = str(self.folder / "compiled")  # empty at first, so that compiling is seen
-        done = subprocess.run(
-            [python, "-W", "ignore", "-m", f"eval.bench.rivals.{side}", task, str(self.folder), *options],
-            cwd=CHECKOUT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            if "ModuleNotFoundError" in reason:
-                raise SetupError(f"{python}: {reason}.", remedy="make rivals")
-            raise RuntimeError(f"{side} failed at {task}: {reason}")
-        turn: Turn = json.loads(done.stdout.splitlines()[-1])
-        return turn
 
 
 def write_inputs(folder: Path, data: Path | None, size: Size, rng: np.random.Generator) -> dict[str, Any]:
@@ -231,7 +189,7 @@ def _compiled() -> Mapping[str, Contender]:
     return {name: of for rivals in CONTESTS.values() for name, of in rivals.items() if of[0] == "with_ranx"}
 
 
-def _contest(bench: _Bench, task: str, rivals: Mapping[str, Contender], repeats: int) -> dict[str, list[Turn]]:
+def _contest(bench: Sides, task: str, rivals: Mapping[str, Contender], repeats: int) -> dict[str, list[Turn]]:
     """Turns of ours and of every rival, the order reversed from one round to the next."""
     sides = {"ours": ("ours", task), **rivals}
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
@@ -251,22 +209,10 @@ def _agree(name: str, ours: Mapping[str, float], theirs: Mapping[str, float]) ->
 def _ratios(task: str, contest: Mapping[str, Sequence[Turn]]) -> dict[str, float]:
     """Of seconds for every rival; of peak memory, too, where no score matrix outweighs the rest."""
     ours, rivals = contest["ours"], {name: turns for name, turns in contest.items() if name != "ours"}
-    ratios = {name: _ratio("seconds", ours, turns) for name, turns in rivals.items()}
-    memory = {f"{name}_memory": _ratio("peak_mib", ours, turns) for name, turns in rivals.items()}
+    ratios = {name: ratio_of("seconds", ours, turns) for name, turns in rivals.items()}
+    memory = {f"{name}_memory": ratio_of("peak_mib", ours, turns) for name, turns in rivals.items()}
     return ratios if task in {"scores", "ranks"} else {**ratios, **memory}
-
-
-def _ratio(what: str, ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
-    return float(median(their[what] / our[what] for our, their in zip(ours, theirs, strict=True)))
 
 
 def _per_person(growth: Mapping[int, Sequence[Turn]], people: int) -> float:
     return float(median(turn["seconds"] for turn in growth[people])) / people
-
-
-def _summary(turns: Sequence[Turn]) -> dict[str, Any]:
-    memory = {
-        what: round(median(turn[what] for turn in turns), 1) for what in ("imports_mib", "inputs_mib", "peak_mib")
-    }
-    seconds = {what: [round(turn[what], 4) for turn in turns] for what in ("seconds", "cpu_seconds")}
-    return {**seconds, **memory, "values": turns[0]["values"]}

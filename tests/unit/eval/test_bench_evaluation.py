@@ -52,7 +52,7 @@ def test_popularity_and_people_come_from_train_and_valid(tmp_path: Path) -> None
 
 
 def test_our_side_computes_the_metrics_and_says_what_it_took(inputs: Path) -> None:
-    bench = evaluation._Bench(inputs, Path("unused"), threads=1)
+    bench = evaluation.Sides(inputs, Path("unused"), threads=1)
     ranked, targets = np.load(inputs / "ranked.npy"), np.load(inputs / "targets.npy")
     ones = np.ones(targets.shape)
     turns = {task: bench.turn(("ours", task)) for task in ("rankings", "scores", "rankings_checked", "growth-300")}
@@ -88,7 +88,7 @@ def test_a_ratio_is_the_median_over_turns_and_above_1_where_ours_is_better(monke
         memory = {what: 40.0 if side == "ours" else 120.0 for what in ("imports_mib", "inputs_mib", "peak_mib")}
         return {"seconds": seconds, "cpu_seconds": seconds, **memory, "values": {"mrr": 0.5}}
 
-    monkeypatch.setattr(evaluation._Bench, "turn", turn)
+    monkeypatch.setattr(evaluation.Sides, "turn", turn)
     result = run(None, Path(__file__), repeats=3, size=TINY)
     assert result["bench"] == "eval"
     timed = [name for rivals in evaluation.CONTESTS.values() for name in rivals]
