@@ -122,7 +122,7 @@ class NextItemRanker:
         self, histories: Sequences, k: int, *, repeats: bool, allowed: Mask | None = None
     ) -> tuple[Numbers, Floats]:
         """(m, k) items, best first, -1 past the end, with scores (log-odds of a softmax; -inf past the end)."""
-        candidates = self.candidates(histories, repeats=repeats, allowed=allowed, gaps=len(histories) > 1)
+        candidates = self.candidates(histories, repeats=repeats, allowed=allowed, gaps=False)
         scores = self.scores(candidates)
         order = (
             np.lexsort((candidates.items, -scores))[:, :k] if scores.shape[1] else np.zeros((len(histories), 0), int)
@@ -144,7 +144,7 @@ class NextItemRanker:
     ) -> Candidates:
         """`repeats`: whether items of the history may be candidates. `allowed`: one flag for each item of the shelf.
 
-        Without `gaps`, a single history gets as many places as it has candidates: nothing is computed of a -1.
+        Without `gaps` there are as many places as the history with most candidates has: nothing is computed of the rest.
         """
         if not len(self.shelf):
             nothing = (len(histories), 0, len(feature_names(len(self._networks))))
@@ -170,7 +170,7 @@ class NextItemRanker:
         if not repeats:
             items = np.where(_seen(items, histories, len(self.shelf)), -1, items)
         if not gaps:
-            items = items[:, items[0] >= 0]
+            items = _closed_up(items)
         features = self._features(items, histories, recent, follows, people, nearby)
         return Candidates(items, features)
 
@@ -269,6 +269,14 @@ def _distinct(items: Numbers) -> Numbers:
     items = np.sort(items, axis=1)
     items[:, 1:][items[:, 1:] == items[:, :-1]] = -1
     return items
+
+
+def _closed_up(items: Numbers) -> Numbers:
+    """Each line's items rising and before its -1, cut to the longest."""
+    beyond = np.iinfo(np.int64).max
+    closed = np.sort(np.where(items >= 0, items, beyond), axis=1)
+    closed[closed == beyond] = -1
+    return closed[:, : int((items >= 0).sum(axis=1).max(initial=0))]
 
 
 def _seen(items: Numbers, histories: Sequences, size: int) -> Mask:
