@@ -144,10 +144,12 @@ def _requests(
     began = perf_counter()
     shop = open_bench_shop(contents, size, folder, people, seed)
     took = perf_counter() - began
-    torch.set_num_threads(1)
+    building = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the service does, for both
     one_thread_each()
     places = drawn if everybody else np.arange(len(people))
     asked = _asked(_raw(shop), _ours(shop), places.tolist(), repeats)
+    torch.set_num_threads(building)
     shop.close()
     histories = contents.histories
     return asked, {

@@ -144,7 +144,7 @@ class NextItemRanker:
     ) -> Candidates:
         """`repeats`: whether items of the history may be candidates. `allowed`: one flag for each item of the shelf.
 
-        Without `gaps` there are as many places as the history with most candidates has: nothing is computed of the rest.
+        Without `gaps` there are as many places as the history with most candidates has, and nothing is computed beyond.
         """
         if not len(self.shelf):
             nothing = (len(histories), 0, len(feature_names(len(self._networks))))
