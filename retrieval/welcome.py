@@ -49,10 +49,8 @@ WITHIN = " > "
 LEAST_GAIN = 0.05
 """Bits. On valid of Beauty's newcomers all three questions tell more than that; stopping at .08 saves half a question
 of two and costs a twentieth of nDCG@10, at .1 a tenth. What tells less is not worth a click."""
-STEADY = 0.5
-"""Share of people whose next choice is taken to be of the same group where nothing has been counted yet."""
 ASSUMED_STEPS = 100.0
-"""How many counted steps that assumption weighs as much as."""
+"""How many counted steps weigh as much as what is assumed of a shop in which nothing was counted."""
 FOLLOWED = 0.5
 """Weight of what followed the products of the answers, beside what is turned to in their groups. On the same people
 nDCG@10 after two questions is .0141 without it, .0178 with this half, .0184 (and less after three) with nothing else;
@@ -73,7 +71,7 @@ class Question:
     id: str
     text: str
     options: tuple[Option, ...]
-    """The largest groups, the largest first, then "anything"."""
+    """The largest groups, then "anything"."""
     gain: float
     """Bits about the next choice that an answer is expected to tell."""
 
@@ -94,6 +92,8 @@ class Facet:
     like: Weights
     """(groups + 1, groups + 1): [a, g] is how likely somebody whose next choice is of group g is at home in a; columns
     sum to 1. The last of both is no group."""
+    ordered: bool = False
+    """Options are read in the order of the groups, as price bands are, and not the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,7 @@ class Welcome:
         groups = [int(group) for group in np.argsort(-masses, kind="stable")[:MOST_OPTIONS] if masses[group] > 0]
         if len(groups) < 2:
             return None
+        groups = sorted(groups) if facet.ordered else groups
         text = f"Anything in particular in {around[0][0].labels[around[0][1]]}?" if around else facet.text
         options = (*_labelled(facet, groups), Option(ANYTHING, "Anything"))
         return Question(facet.id, text, options, self._gain(facet, answers, belief, groups))
@@ -232,16 +233,16 @@ class Welcome:
         return gain
 
 
-def likeness(codes: Codes, groups: int, weights: Weights, steps: Steps) -> Weights:
+def likeness(codes: Codes, groups: int, weights: Weights, steps: Steps, steady: float) -> Weights:
     """`Facet.like` of a facet, counted from steps.
 
-    The steps between two groups are added to what is assumed where nothing is known: the share STEADY stays in its
+    The steps between two groups are added to what is assumed where nothing is known: the share `steady` stays in its
     group, the others turn to any by its weight.
     """
     size = groups + 1
     shares = np.bincount(codes % size, weights, minlength=size)
     shares = (shares + 1e-9) / (shares + 1e-9).sum()  # no column of zeros
-    assumed = STEADY * np.diag(shares) + (1.0 - STEADY) * np.outer(shares, shares)
+    assumed = steady * np.diag(shares) + (1.0 - steady) * np.outer(shares, shares)
     pairs = (codes[steps.before] % size) * size + codes[steps.after] % size
     joint = np.bincount(pairs, steps.often, minlength=size * size).reshape(size, size) + ASSUMED_STEPS * assumed
     like: Weights = joint / joint.sum(axis=0)

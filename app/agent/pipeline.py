@@ -98,7 +98,8 @@ class Assistant:
             ranking = await self._judged(ranking, turn, situation, stages)
         nothing_known: list[Interest] = []
         interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
-        question = await stages.run("ask", lambda: self._asked_back(turn, situation), None)
+        asks = situation.move.intent in ASKS_BACK
+        question = await stages.run("ask", lambda: self._asked_back(turn, situation), None) if asks else None
         facts = self._facts(situation, ranking, interests, stages.degraded)
         facts = replace(facts, question=put_to(question), chosen=situation.chosen)
         return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard, question)
@@ -131,10 +132,8 @@ class Assistant:
 
     def _asked_back(self, turn: ChatTurn, situation: Situation) -> Question | None:
         """The question that tells most of somebody who has done nothing yet and does not know what they want."""
-        knows = situation.move.intent not in ASKS_BACK
-        if knows or self._recommender.recent(turn.user_id, turn.session_id, limit=1):
-            return None
-        return self._newcomers.question(situation.state.answers)
+        known = self._recommender.recent(turn.user_id, turn.session_id, limit=1)
+        return None if known else self._newcomers.question(situation.state.answers)
 
     async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
         """What the rules leave open in a message, as far as the shopper's words bear it out."""

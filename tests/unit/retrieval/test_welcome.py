@@ -80,13 +80,13 @@ def test_what_divides_evenly_is_not_asked_where_taste_jumps() -> None:
 
 def test_likeness_is_counted_from_steps_and_assumed_without() -> None:
     codes, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 2.0])
-    assumed = likeness(codes, 2, weights, Steps.none())
+    assumed = likeness(codes, 2, weights, Steps.none(), steady=0.5)
     assert assumed[:2, :2] == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]), abs=1e-6)
     steps = Steps(np.array([0, 2]), np.array([2, 0]), np.array([1e9, 1e9]))  # always from one group to the other
-    counted = likeness(codes, 2, weights, steps)
+    counted = likeness(codes, 2, weights, steps, steady=0.5)
     assert counted[:2, :2] == pytest.approx(np.array([[0.0, 1.0], [1.0, 0.0]]), abs=1e-6)
     few = Steps(np.array([0]), np.array([0]), np.array([ASSUMED_STEPS]))  # [0, 0] is .75 × 50 + 100 of 150
-    assert likeness(codes, 2, weights, few)[0, 0] == pytest.approx((37.5 + 100) / 150, abs=1e-6)
+    assert likeness(codes, 2, weights, few, steady=0.5)[0, 0] == pytest.approx((37.5 + 100) / 150, abs=1e-6)
 
 
 def test_answers_are_a_history_of_their_products() -> None:
@@ -151,7 +151,9 @@ def welcomes(draw: st.DrawFn) -> Welcome:
     for name in "abcd"[: draw(st.integers(1, 4))]:
         codes = np.array(draw(st.lists(st.integers(-1, 7), min_size=number, max_size=number)))
         names = tuple(f"{name}{group}" for group in range(8))
-        facets.append(Facet(name, name, "?", names, names, codes, likeness(codes, 8, weights, Steps.none())))
+        facets.append(
+            Facet(name, name, "?", names, names, codes, likeness(codes, 8, weights, Steps.none(), steady=0.5))
+        )
     return Welcome(weights, facets)
 
 
@@ -225,6 +227,21 @@ def test_what_a_shop_can_ask() -> None:
         assert int(low) <= each.price.amount < int(high or 10**9)
     limits = [int(name.split("-")[0]) for name in prices.labels]
     assert all(low < high for low, high in pairwise(limits))
+
+
+def test_price_bands_are_offered_from_cheap_to_dear() -> None:
+    prices = [1_000, 3_000, 9_000, 9_500, 9_900]
+    dear = {place: product(f"p{place}", "Thing", price=price) for place, price in enumerate(prices)}
+    question = one(welcome_of(dear, BehaviourCounts()), "price")
+    lows = [int(option.id.split("-")[0]) for option in question.options[:-1]]
+    assert len(lows) > 1
+    assert lows == sorted(lows)
+
+
+def test_a_new_shop_asks_for_the_department_before_color_and_price() -> None:
+    question = welcome_of(dict(enumerate(SHELF)), BehaviourCounts()).question([])
+    assert question is not None
+    assert question.id.startswith("category")
 
 
 def test_without_prices_brands_or_categories_nothing_is_asked() -> None:
