@@ -88,7 +88,7 @@ class Materials:
             histories=steps_of(people, timed=learning.timed),
             features=ItemFeatures(texts, vocabulary.codes(described)),
             sizes=vocabulary.sizes,
-            valid=steps_of(learning.valid.histories, timed=learning.timed),
+            valid=steps_of(learning.valid.histories, timed=learning.timed).merged(),
             valid_targets=targets.items[targets.starts[:-1]].astype(np.int64),
             repeats=bool(learning.repeats),
         )
