@@ -31,7 +31,7 @@ from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
 from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf, feature_names
 from retrieval.models.sequences import Numbers, Sequences, ranges
 from tasteline.errors import InvalidInput
-from tasteline.types import Vectors
+from tasteline.types import Mask, Vectors
 
 AT_ONCE = 512
 """Histories whose candidates are made together: some 100 MB of features."""
@@ -94,6 +94,9 @@ class FusionSettings:
     """Share of the items that are new in the rehearsal."""
     short: float = 0.2
     """Share of the rehearsed histories that are cut to their last one or two steps."""
+    untouched: bool = False
+    """Whether what nobody has ever touched may be a candidate in the rehearsal. It is never what anybody turned to
+    there, so the fusion would learn to pass over all that is new."""
     epochs: int = 10
     batch: int = 64
     learning_rate: float = 1e-3
@@ -313,6 +316,8 @@ class Rehearsal:
     """Without the last steps and without any step of the items that are new."""
     histories: Sequences
     targets: Numbers
+    allowed: Mask | None
+    """(items,) which may be candidates; None is all."""
 
 
 def rehearse(corpus: Corpus, settings: FusionSettings, seed: int) -> Rehearsal:
@@ -333,7 +338,8 @@ def rehearse(corpus: Corpus, settings: FusionSettings, seed: int) -> Rehearsal:
         kept = np.flatnonzero(~again)
         cases, targets = cases.take(kept), targets[kept]
     nobody = Sequences.of([])
-    return Rehearsal(replace(corpus, histories=before, valid=nobody, valid_targets=np.zeros(0, int)), cases, targets)
+    without = replace(corpus, histories=before, valid=nobody, valid_targets=np.zeros(0, int))
+    return Rehearsal(without, cases, targets, None if settings.untouched else np.isin(np.arange(items), corpus.touched))
 
 
 def shelf_of(corpus: Corpus, networks: Sequence[NextItemNetwork], settings: FollowingSettings) -> Shelf:
@@ -392,7 +398,9 @@ def _found(ranker: NextItemRanker, rehearsal: Rehearsal, repeats: bool) -> Itera
     """Candidates, their features and the place of the target, of those cases whose candidates hold it."""
     for start in range(0, len(rehearsal.histories), AT_ONCE):
         part = np.arange(start, min(start + AT_ONCE, len(rehearsal.histories)))
-        candidates: Candidates = ranker.candidates(rehearsal.histories.take(part), repeats=repeats)
+        candidates: Candidates = ranker.candidates(
+            rehearsal.histories.take(part), repeats=repeats, allowed=rehearsal.allowed
+        )
         hits = candidates.items == rehearsal.targets[part][:, None]
         found = hits.any(axis=1)
         yield (

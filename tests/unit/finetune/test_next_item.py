@@ -98,6 +98,19 @@ def test_a_rehearsal_knows_neither_the_last_step_nor_what_is_new() -> None:
     assert not (rehearsal.histories.items == rehearsal.targets[owners]).any()
 
 
+def test_what_nobody_has_ever_touched_is_no_candidate_of_a_rehearsal() -> None:
+    corpus = walkers()
+    kept = corpus.histories.items != 3
+    owners = corpus.histories.owners[kept]
+    starts = np.searchsorted(owners, np.arange(len(corpus.histories) + 1))
+    histories = corpus.histories
+    without = Sequences(starts, histories.items[kept], histories.kinds[kept], histories.moments[kept])
+    allowed = rehearse(replace(corpus, histories=without), FUSED, seed=0).allowed
+    assert allowed is not None
+    assert np.flatnonzero(~allowed).tolist() == [3]
+    assert rehearse(corpus, replace(FUSED, untouched=True), seed=0).allowed is None
+
+
 def test_a_network_learns_and_the_same_seed_gives_the_same() -> None:
     corpus = walkers()
     made, curve = train_network(corpus, SMALL, QUICK, seed=1)
