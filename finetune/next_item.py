@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -227,8 +228,12 @@ def train_network(
     told: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     blind: bool = False,
+    measure: Callable[[NextItemNetwork], float] | None = None,
 ) -> tuple[NextItemNetwork, list[Epoch]]:
-    """One network, deterministic for a seed on one machine with one number of threads."""
+    """One network, deterministic for a seed on one machine with one number of threads.
+
+    `measure` takes the place of nDCG on the valid cases; `blind` learns without either.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
@@ -245,11 +250,13 @@ def train_network(
         return sampled_softmax(states, batch.following, sampled, network.tower, network.start, weights)
 
     measured = _drawn(corpus, settings.measured, seed)
+    if measure is None:
+        measure = partial(valid_ndcg, corpus=measured)
     job = Job(
         network,
         loss,
         lambda rng: windows.batches(settings.batch, rng),
-        None if blind or not len(measured.valid) else lambda: valid_ndcg(network, measured),
+        None if blind or not len(measured.valid) else partial(measure, network),
         schedule,
         seed,
         told,

@@ -805,6 +805,25 @@ def bench_recommend(
     _report({**described, "dataset": data.name if data else "made up"}, save, as_json)
 
 
+@bench.command("train")
+def bench_train(
+    data: Annotated[Path, typer.Option(help="A next-item folder.")],
+    split: SplitOption = "test",
+    target: Annotated[float, typer.Option(min=0, max=1, help="nDCG@10 to be reached.")] = 0.058,
+    minutes: Annotated[float, typer.Option(min=0, help="Of learning, at most, for each side.")] = 20.0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds until a next-item network has learned so much, against SASRec of RecTools (`make rivals`)."""
+    from eval.bench import training
+
+    settings = read_settings()
+    asked = _asked(str(data), None, "leave-one-out", split, 0)
+    report = training.run(data, settings.home, part=asked.part, target=target, minutes=minutes)
+    described = _described(report, data, {"split": split, "target": target, "minutes": minutes})
+    _report({**described, "dataset": data.name}, save, as_json)
+
+
 @bench.command("chat")
 def bench_chat(
     data: BenchData = None,

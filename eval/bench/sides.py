@@ -35,6 +35,8 @@ class Sides:
     folder: Path
     rivals_python: Path
     threads: int
+    patience: float = PATIENCE_SECONDS
+    """Seconds that a turn may take."""
 
     def turn(self, contender: Contender, *options: str) -> Turn:
         side, task = contender
@@ -48,7 +50,7 @@ class Sides:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=self.patience,
             check=False,
         )
         if done.returncode:
