@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app import engines, indexing
+from app import engines, indexing, learned_ranking
 from retrieval.model_card import KINDS, ModelKind
 from retrieval.registry import Registry
 from tasteline.errors import DeadlineExceeded, InvalidInput, TastelineError
@@ -42,7 +42,8 @@ def examine(settings: Settings) -> list[Finding]:
         ("embedder", _embedder),
         ("index", _index),
         ("language model", _language_model),
-        *((f"{kind} model", functools.partial(_trained, kind)) for kind in KINDS),
+        ("next-item model", _next_item),
+        *((f"{kind} model", functools.partial(_trained, kind)) for kind in KINDS if kind != "next-item"),
         ("listening", _listening),
     )
     return [_finding(part, look, settings) for part, look in parts]
@@ -109,6 +110,14 @@ def _trained(kind: ModelKind, settings: Settings) -> str:
     registry.verify(live)
     card = live.card
     return f"{live.id}, trained {card.created:%Y-%m-%d} on {card.data.name} ({card.data.events:,} events)"
+
+
+def _next_item(settings: Settings) -> str:
+    """Opened as the service does, with the embedder that is set."""
+    told = _trained("next-item", settings)
+    if (live := Registry(settings.home).live("next-item")) is not None:
+        learned_ranking.ranker_of(live, engines.open_embedder(settings))
+    return told
 
 
 def _listening(settings: Settings) -> str:

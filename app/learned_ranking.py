@@ -41,7 +41,7 @@ def learned_source(
             trial = LearnedSource(lambda: stored, lambda: indexes, vectors)
             trial.propose(NOBODY, 1, indexes.catalogue.alive)
 
-    model = LiveModel(Registry(settings.home), "next-item", lambda entry: _ranker_of(entry, embedder), tried)
+    model = LiveModel(Registry(settings.home), "next-item", lambda entry: ranker_of(entry, embedder), tried)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
 
@@ -54,7 +54,7 @@ def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: 
             source.lay(loaded.model)
 
 
-def _ranker_of(entry: Entry, embedder: Embedder) -> StoredRanker:
+def ranker_of(entry: Entry, embedder: Embedder) -> StoredRanker:
     """Raises InvalidInput where it knows texts by the vectors of another embedder."""
     from retrieval.models.ranker_files import read_ranker
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from retrieval.models.following import Following, FollowingSettings
@@ -93,6 +94,13 @@ def read_ranker(folder: Path) -> StoredRanker:
         raise InvalidInput(f"{folder} holds no next-item ranker that can be read ({error}); train one anew") from error
     if head.format != FORMAT:
         raise InvalidInput(f"{folder} was written in format {head.format}, this version reads {FORMAT}; train it anew")
+    try:
+        return _read(folder, head)
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InvalidInput(f"a file in {folder} cannot be read ({error}); roll back, or train anew") from error
+
+
+def _read(folder: Path, head: _Head) -> StoredRanker:
     vocabulary = Vocabulary.from_json(head.vocabulary)
     networks, vectors = {}, {}
     for name, shape in head.shapes.items():

@@ -1,5 +1,6 @@
 """The doctor tries every part, says what is wrong with one and goes on with the next."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ from pydantic import SecretStr
 
 from app import engines, indexing
 from app.doctor import Finding, examine
+from retrieval.models.ranker_files import write_ranker
 from retrieval.registry import Registry
 from tasteline.errors import MissingExtra
 from tasteline.settings import Settings
 from tasteline.types import Product
+from tests.unit.retrieval.models.small_ranker import network, ranker, stored
 from tests.unit.retrieval.trained import card, damage, registered
 
 KINDS = ["next-item model", "encoder model", "reranker model", "llm model"]
@@ -80,14 +83,24 @@ def test_trained_models_are_told_with_the_next_step(settings: Settings) -> None:
     assert "`tasteline train next-item`" in untrained["next-item model"].detail
     registry = Registry(settings.home)
     for number in range(2):
-        registered(registry, number)
-    waiting = findings(settings)["next-item model"]
+        registered(registry, number, kind="encoder")
+    waiting = findings(settings)["encoder model"]
     assert waiting.detail == f"none of 2 is live; `tasteline models promote {card(1).id}` takes the newest"
     registry.promote(card(0).id)
     live = findings(settings)
     told = f"{card(0).id}, trained 2026-03-01 on tents-and-kettles (56,000 events)"
-    assert (live["next-item model"].ok, live["next-item model"].detail) == (True, told)
-    assert live["encoder model"].detail.startswith("none: ")
+    assert (live["encoder model"].ok, live["encoder model"].detail) == (True, told)
+    assert live["next-item model"].detail.startswith("none: ")
+
+
+@pytest.mark.parametrize("trained_with", ["hashing/256", "another"])
+def test_a_ranker_trained_on_the_texts_of_another_embedder_is_told(settings: Settings, trained_with: str) -> None:
+    small = replace(stored(ranker(network("transformer"), network("gru"))), embedder=trained_with)
+    registry = Registry(settings.home)
+    registry.promote(registry.register(card(0), lambda folder: write_ranker(small, folder)).id)
+    found = findings(settings)["next-item model"]
+    assert found.ok == (trained_with == "hashing/256")
+    assert found.ok or "trained on texts embedded by another, the shop uses hashing/256" in found.detail
 
 
 def test_a_damaged_model_is_told_with_its_remedy(settings: Settings) -> None:

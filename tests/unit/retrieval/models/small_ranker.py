@@ -10,6 +10,7 @@ from retrieval.models.following import Following
 from retrieval.models.item_features import Description, ItemFeatures, Vocabulary
 from retrieval.models.network import Encoder, NextItemNetwork, Shape
 from retrieval.models.ranker import Fusion, NextItemRanker, Shelf, feature_names
+from retrieval.models.ranker_files import StoredRanker
 from retrieval.models.sequences import Sequences
 
 ITEMS, DIMENSION, WIDTH = 12, 8, 6
@@ -53,3 +54,23 @@ def ranker(*networks: NextItemNetwork, from_each: int = 4) -> NextItemRanker:
         tuple(indexed(item_vectors(each, touched)) for each in networks),
     )
     return NextItemRanker(networks, fusion, shelf, from_each=from_each)
+
+
+def stored(small: NextItemRanker) -> StoredRanker:
+    """What is kept of a ranker of two networks."""
+    networks = {"transformer": network("transformer"), "gru": network("gru")}
+    every = np.arange(ITEMS)
+    vectors = {name: index.vectors(every) for name, index in zip(networks, small.shelf.vectors, strict=True)}
+    assert small._fusion is not None
+    return StoredRanker(
+        item_ids=tuple(f"p{item}" for item in range(ITEMS)),
+        vocabulary=features()[1],
+        codes=small.shelf.codes,
+        networks=networks,
+        vectors=vectors,
+        fusion=small._fusion,
+        following=small.shelf.following,
+        repeats=False,
+        from_each=4,
+        embedder="hashing",
+    )

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from retrieval.models.ranker import NextItemRanker, feature_names
-from retrieval.models.ranker_files import HEAD_FILE, StoredRanker, read_ranker, write_ranker
+from retrieval.models.ranker_files import CODES_FILE, FOLLOWING_FILE, FUSION_FILE, HEAD_FILE, read_ranker, write_ranker
 from retrieval.models.sequences import Sequences
 from tasteline.errors import InvalidInput
-from tests.unit.retrieval.models.small_ranker import ITEMS, features, network, ranker
+from tests.unit.retrieval.models.small_ranker import ITEMS, features, network, ranker, stored
 
 ASKED = Sequences.of([[0, 1, 2], [], [11], [3, 3, 4, 5, 6, 7, 8, 9]])
 
@@ -85,25 +85,6 @@ def test_the_features_of_a_candidate_say_what_their_names_do(small: NextItemRank
     assert value["network_rank_0"][best] == 0
 
 
-def stored(small: NextItemRanker) -> StoredRanker:
-    networks = {"transformer": network("transformer"), "gru": network("gru")}
-    every = np.arange(ITEMS)
-    vectors = {name: index.vectors(every) for name, index in zip(networks, small.shelf.vectors, strict=True)}
-    assert small._fusion is not None
-    return StoredRanker(
-        item_ids=tuple(f"p{item}" for item in range(ITEMS)),
-        vocabulary=features()[1],
-        codes=small.shelf.codes,
-        networks=networks,
-        vectors=vectors,
-        fusion=small._fusion,
-        following=small.shelf.following,
-        repeats=False,
-        from_each=4,
-        embedder="hashing",
-    )
-
-
 def test_a_ranker_that_was_written_and_read_ranks_the_same(small: NextItemRanker, tmp_path: Path) -> None:
     write_ranker(stored(small), tmp_path)
     read = read_ranker(tmp_path)
@@ -114,6 +95,19 @@ def test_a_ranker_that_was_written_and_read_ranks_the_same(small: NextItemRanker
         np.testing.assert_allclose(one, other, rtol=1e-5)
     with torch.inference_mode():
         torch.testing.assert_close(read.networks["gru"].tower.describe(features()[0]), network("gru").tower.described())
+
+
+@pytest.mark.parametrize("name", [FUSION_FILE, FOLLOWING_FILE, CODES_FILE, "gru.npy", "gru.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"rust", None])
+def test_a_damaged_file_of_a_ranker_says_what_to_do(
+    small: NextItemRanker, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    write_ranker(stored(small), tmp_path)
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match="train anew"):
+        read_ranker(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"format": 99}', "not json"])
