@@ -167,7 +167,8 @@ class Learned:
 
     name = "learned"
 
-    def __init__(self, recipe: Recipe, materials: Materials) -> None:
+    def __init__(self, recipe: Recipe, materials: Materials, name: str = name) -> None:
+        self.name = name
         self.recipe, self._materials = recipe, materials
         self.stored: StoredRanker | None = None
         self.fit_seconds = 0.0
@@ -221,7 +222,7 @@ class Learned:
             return None
         known = [VERSION, self.recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
         digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
-        return learning.cache / self.name / digest.hexdigest()[:16]
+        return learning.cache / Learned.name / digest.hexdigest()[:16]
 
     def _storable(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus, trained: Trained) -> StoredRanker:
         return StoredRanker(
@@ -268,7 +269,7 @@ def _flat(values: Mapping[str, object], before: str = "") -> dict[str, Scalar]:
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{before}{name}.")
         else:
-            flat[f"{before}{name}"] = cast(Scalar, value)
+            flat[f"{before}{name}"] = ", ".join(value) if isinstance(value, tuple) else cast(Scalar, value)
     return flat
 
 

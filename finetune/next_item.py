@@ -99,6 +99,8 @@ class FusionSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average: float = 0.99
+    silent: tuple[str, ...] = ()
+    """Features that it does without, by name or the beginning of one (see `feature_names`): to see what they bring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,8 +370,10 @@ def train_fusion(
     items, features, places = (torch.cat([each[part] for each in cases]) for part in range(3))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fusion = Fusion(len(feature_names(len(ranker.shelf.vectors))))
-        fusion.standardise(features[items >= 0])
+        names = feature_names(len(ranker.shelf.vectors))
+        fusion = Fusion(len(names))
+        silent = torch.tensor([name.startswith(settings.silent) for name in names])
+        fusion.standardise(features[items >= 0], silent)
         optimiser = torch.optim.AdamW(
             fusion.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
