@@ -31,7 +31,7 @@ from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
 from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf, feature_names
 from retrieval.models.sequences import Numbers, Sequences, ranges
 from tasteline.errors import InvalidInput
-from tasteline.types import Vectors
+from tasteline.types import Mask, Vectors
 
 AT_ONCE = 512
 """Histories whose candidates are made together: some 100 MB of features."""
@@ -226,17 +226,23 @@ def train_network(
     told: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     blind: bool = False,
+    pieces: Pieces | None = None,
 ) -> tuple[NextItemNetwork, list[Epoch]]:
-    """One network, deterministic for a seed on one machine with one number of threads."""
+    """One network, deterministic for a seed on one machine with one number of threads.
+
+    `pieces`: what it reads in training, where that is more than the histories of the corpus.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
-    windows = Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
+    read = pieces or Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
     touched = torch.from_numpy(corpus.touched)
 
     def loss(batch: object) -> Tensor:
         assert isinstance(batch, Batch)
         states = network(batch.sequences, batch.kinds, batch.gaps)
+        if batch.places is not None:
+            states = states[batch.places]
         # What nobody has touched is no negative: it would only learn to be passed over.
         sampled = touched[torch.randperm(len(touched))[: settings.negatives]]
         weight = float(np.log(len(touched) / len(sampled))) if settings.log_q else 0.0
@@ -247,16 +253,18 @@ def train_network(
     job = Job(
         network,
         loss,
-        lambda rng: windows.batches(settings.batch, rng),
+        lambda rng: read.batches(settings.batch, rng),
         None if blind or not len(measured.valid) else lambda: valid_ndcg(network, measured),
         schedule,
         seed,
         told,
         checkpoint,
-        hashlib.sha256(f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode()).hexdigest(),
+        hashlib.sha256(
+            f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode() + read.tokens.items.tobytes()
+        ).hexdigest(),
     )
     curve = job.run()
-    network.neutralise(windows.tokens)
+    network.neutralise(read.tokens)
     return network, curve
 
 
@@ -266,6 +274,17 @@ class Batch:
     kinds: Tensor
     gaps: Tensor
     following: Tensor
+    """The item to predict at each place, or at each of `places`."""
+    places: Tensor | None = None
+    """Where something is predicted; None: everywhere."""
+
+
+class Pieces(Protocol):
+    """What a network reads in training."""
+
+    @property
+    def tokens(self) -> Tokens: ...
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +294,8 @@ class Windows:
     tokens: Tokens
     first: Numbers
     last: Numbers
+    predicted: Mask | None = None
+    """(tokens,) which of them are to be predicted; None: all."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -303,8 +324,12 @@ class Windows:
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             first, last = self.first[chosen], self.last[chosen]
-            following = torch.from_numpy(self.tokens.items[ranges(first, last) + 1])
-            yield Batch(*self.tokens.packed(first, last), following)
+            after = ranges(first, last) + 1
+            places = None if self.predicted is None else np.flatnonzero(self.predicted[after])
+            following = torch.from_numpy(self.tokens.items[after if places is None else after[places]])
+            yield Batch(
+                *self.tokens.packed(first, last), following, None if places is None else torch.from_numpy(places)
+            )
 
 
 @dataclass(frozen=True, slots=True)
