@@ -164,7 +164,7 @@ def _measured(
         rank=_clocked(split, seconds),
     )
     results = {
-        name: replace(each, whole={**each.whole, FIT: round(each.fit_seconds or 0), RANKING: round(seconds[name], 1)})
+        name: replace(each, whole={**each.whole, FIT: round(each.fit_seconds or 0), RANKING: round(seconds[name])})
         for name, each in measured.systems.items()
     }
     return replace(measured, systems=results)
