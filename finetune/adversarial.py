@@ -277,16 +277,24 @@ class Grown:
         return self.windows.tokens
 
     @classmethod
-    def of(cls, histories: Sequences, grown: Sequences, twins: Numbers, added: int, length: int, start: int,
-           share: float) -> Grown:  # fmt: skip
-        """`added`: how many steps of each of the grown are generated, which are read but not predicted."""
+    def of(
+        cls,
+        histories: Sequences,
+        grown: Sequences,
+        twins: Numbers,
+        settings: AdversarialSettings,
+        *,
+        start: int,
+        length: int,
+    ) -> Grown:
+        """The first `settings.steps` of each of the grown are read but not predicted. The rest as for `Windows.of`."""
         both = _joined(histories, grown)
         windows = Windows.of(both, start, length)
         predicted = np.ones(len(windows.tokens.items), dtype=np.bool_)
         first = windows.tokens.starts[len(histories) : -1]
-        predicted[(first[:, None] + 1 + np.arange(added)).ravel()] = False
+        predicted[(first[:, None] + 1 + np.arange(settings.steps)).ravel()] = False
         owners = np.repeat(np.arange(len(both)), -(-both.lengths // length))
-        return cls(replace(windows, predicted=predicted), twins, owners, len(histories), share)
+        return cls(replace(windows, predicted=predicted), twins, owners, len(histories), settings.share)
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """Everybody once: of the short some as they are and some grown, drawn anew each time."""
@@ -309,7 +317,7 @@ def grow(corpus: Corpus, players: Players, settings: AdversarialSettings, *, len
     grown, believed = _best_of(backwards, players, settings, seed)
     kept = np.flatnonzero(believed > 0)
     taken = _as_their_own(reversed_steps(grown.take(kept)), histories.take(short[kept]), settings.steps)
-    return Grown.of(histories, taken, short[kept], settings.steps, length, len(corpus.features), settings.share)
+    return Grown.of(histories, taken, short[kept], settings, start=len(corpus.features), length=length)
 
 
 @torch.no_grad()
