@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import cast
@@ -27,6 +27,7 @@ from eval.cold_start import without_history
 from eval.data.interactions import TYPES, Codes, Histories
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
+from finetune.adversarial import AdversarialSettings, train_grown
 from finetune.next_item import (
     AT_ONCE,
     Corpus,
@@ -111,15 +112,23 @@ def steps_of(histories: Histories, *, timed: bool) -> Sequences:
 class LearnedNetwork:
     """One network of the recipe alone: score = what it says of the person . vector of the item."""
 
-    def __init__(self, name: str, settings: NetworkSettings, materials: Materials, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: NetworkSettings,
+        materials: Materials,
+        schedule: Schedule,
+        grown: AdversarialSettings | None = None,
+    ) -> None:
+        """`grown`: how short histories are made longer in training; None: not at all."""
         self.name = name
-        self._settings, self._materials, self._schedule = settings, materials, schedule
+        self._settings, self._materials, self._schedule, self._grown = settings, materials, schedule, grown
         self.curve: list[tuple[float, float, float]] = []
         self.fit_seconds = 0.0
 
     def fit(self, learning: Learning) -> Settings:
         _, corpus = self._materials.corpus(learning)
-        fit = Keeping(learning.cache)
+        fit = Keeping(learning.cache, self._grown)
         self._network, curve = fit(
             corpus,
             self._settings,
@@ -132,6 +141,8 @@ class LearnedNetwork:
         self.curve = [(each.number, each.seconds, each.value) for each in curve if each.value == each.value]
         self._timed = learning.timed
         shape = {name: value for name, value in asdict(self._settings.shape).items() if value is not None}
+        if self._grown:
+            shape |= {f"adversarial_{name}": value for name, value in asdict(self._grown).items()}
         return {**shape, "negatives": self._settings.negatives, "epochs": best_of(curve).number}
 
     def score(self, histories: Histories) -> ItemScores:
@@ -167,7 +178,8 @@ class Learned:
 
     name = "learned"
 
-    def __init__(self, recipe: Recipe, materials: Materials) -> None:
+    def __init__(self, recipe: Recipe, materials: Materials, name: str = name) -> None:
+        self.name = name
         self.recipe, self._materials = recipe, materials
         self.stored: StoredRanker | None = None
         self.fit_seconds = 0.0
@@ -221,7 +233,7 @@ class Learned:
             return None
         known = [VERSION, self.recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
         digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
-        return learning.cache / self.name / digest.hexdigest()[:16]
+        return learning.cache / Learned.name / digest.hexdigest()[:16]
 
     def _storable(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus, trained: Trained) -> StoredRanker:
         return StoredRanker(
@@ -268,7 +280,7 @@ def _flat(values: Mapping[str, object], before: str = "") -> dict[str, Scalar]:
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{before}{name}.")
         else:
-            flat[f"{before}{name}"] = cast(Scalar, value)
+            flat[f"{before}{name}"] = ", ".join(value) if isinstance(value, tuple) else cast(Scalar, value)
     return flat
 
 
@@ -290,6 +302,8 @@ class Keeping:
     """`train_network` that reads back what it trained before; a training that was broken off goes on."""
 
     cache: Path | None
+    grown: AdversarialSettings | None = None
+    """How short histories are made longer; None: not at all."""
 
     def __call__(
         self,
@@ -301,9 +315,11 @@ class Keeping:
         told: Callable[[Epoch], None] = lambda epoch: None,
         blind: bool = False,
     ) -> tuple[NextItemNetwork, list[Epoch]]:
+        train = partial(train_grown, grown=self.grown) if self.grown else train_network
         if self.cache is None:
-            return train_network(corpus, settings, schedule, seed=seed, told=told, blind=blind)
+            return train(corpus, settings, schedule, seed=seed, told=told, blind=blind)
         known = [VERSION, asdict(settings), asdict(schedule), seed, blind, corpus.fingerprint()]
+        known += [asdict(self.grown)] if self.grown else []
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
         file = self.cache / "networks" / f"{name}.pt"
         if file.is_file():
@@ -312,9 +328,7 @@ class Keeping:
             network.load_state_dict(stored["weights"])
             return network.eval(), [Epoch(**each) for each in stored["curve"]]
         checkpoint = file.with_suffix(".checkpoint")
-        network, curve = train_network(
-            corpus, settings, schedule, seed=seed, told=told, checkpoint=checkpoint, blind=blind
-        )
+        network, curve = train(corpus, settings, schedule, seed=seed, told=told, checkpoint=checkpoint, blind=blind)
         self._write(file, network, curve)
         return network, curve
 

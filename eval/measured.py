@@ -98,6 +98,8 @@ class Measured:
     seed: int = 0
     seconds: float = 0.0
     resamples: int = 10_000
+    reference: str = ""
+    """Which system the others are compared with; "": ours, or where it is not measured the best by the first metric."""
     groups: NDArray[np.integer] | None = None
     """(cases,): cases of one code (steps of one session, say) are redrawn and swapped together; None: each alone."""
     more: Mapping[str, object] = field(default_factory=dict)
@@ -182,7 +184,9 @@ class Measured:
 
     @property
     def against(self) -> str:
-        """Which system the others are compared with: ours, or where it is not measured the best by the first metric."""
+        """The name that `reference` stands for."""
+        if self.reference:
+            return self.reference
         if OURS in self.systems:
             return OURS
         first = self._headline()[0]

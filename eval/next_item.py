@@ -7,7 +7,7 @@ command line (`eval.recommending` puts those together).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +59,12 @@ class Answers:
 def evaluate(
     dataset: Dataset,
     split: Split,
-    systems: Sequence[NextItemSystem],
+    systems: Iterable[NextItemSystem],
     learning: Learning,
     *,
     cases: Cases | None = None,
     task: str = "next-item",
+    reference: str = "",
     told: Fitted = lambda name: None,
     extra_slices: Sequence[Slice] = (),
     left_out: dict[str, str] | None = None,
@@ -72,7 +73,8 @@ def evaluate(
 ) -> Measured:
     """Fit each system on `learning`, rank for `cases` (the test part where none are given), measure.
 
-    Every system answers the same cases, over all items of `split.catalogue`. A system that says (InvalidInput) that
+    Every system answers the same cases, over all items of `split.catalogue`, and none is held longer than that: they
+    may be made one by one. `reference`: see `Measured`. A system that says (InvalidInput) that
     the data set is not for it is left out, and `left_out` told why, unless `strict`. `rank` ranks
     otherwise than against all items; systems then go by `line_name`. Raises ValueError where there are no cases.
     """
@@ -104,6 +106,7 @@ def evaluate(
         seed=learning.seed,
         seconds=time.perf_counter() - started,
         resamples=RESAMPLES,
+        reference=reference,
         groups=groups_of(cases),
     )
 

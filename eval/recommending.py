@@ -50,6 +50,7 @@ from eval.served import Progress, products_of
 from eval.served_next_item import ServedNextItem
 from eval.systems import Learning, NextItemSystem, Ranker
 from eval.welcome import FIXED, dialogues, strategies
+from finetune.adversarial import AdversarialSettings
 from finetune.next_item import Recipe
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.welcome import MOST_QUESTIONS
@@ -120,6 +121,12 @@ def network(name: str, bench: Bench) -> NextItemSystem:
     return LearnedNetwork(name, bench.recipe.networks[name], bench.materials, bench.recipe.schedule)
 
 
+def adversarial(bench: Bench) -> NextItemSystem:
+    """The transformer of the recipe, short histories made longer by generated steps while it learns."""
+    settings = bench.recipe.networks["transformer"]
+    return LearnedNetwork("adversarial", settings, bench.materials, bench.recipe.schedule, AdversarialSettings())
+
+
 def served_by(bench: Bench) -> ServedNextItem:
     """This service with the learned ranker live in it."""
     return ServedNextItem(bench.settings, bench.feed, bench.progress, Learned(bench.recipe, bench.materials))
@@ -138,6 +145,7 @@ BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     "sasrec": lambda bench: SasRec(),
     "following": lambda bench: LearnedCounts(bench.recipe.following, bench.materials),
     "transformer": lambda bench: network("transformer", bench),
+    "adversarial": adversarial,
     "learned": lambda bench: Learned(bench.recipe, bench.materials),
 }
 

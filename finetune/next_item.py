@@ -103,6 +103,8 @@ class FusionSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average: float = 0.99
+    silent: tuple[str, ...] = ()
+    """Features that it does without, by name or the beginning of one (see `feature_names`): to see what they bring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,20 +231,24 @@ def train_network(
     checkpoint: Path | None = None,
     blind: bool = False,
     measure: Callable[[NextItemNetwork], float] | None = None,
+    pieces: Pieces | None = None,
 ) -> tuple[NextItemNetwork, list[Epoch]]:
     """One network, deterministic for a seed on one machine with one number of threads.
 
-    `measure` takes the place of nDCG on the valid cases; `blind` learns without either.
+    `measure` takes the place of nDCG on the valid cases; `blind` learns without either. `pieces`: what it reads in
+    training, where that is more than the histories of the corpus.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
-    windows = Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
+    read = pieces or Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
     touched = torch.from_numpy(corpus.touched)
 
     def loss(batch: object) -> Tensor:
         assert isinstance(batch, Batch)
         states = network(batch.sequences, batch.kinds, batch.gaps)
+        if batch.places is not None:
+            states = states[batch.places]
         # What nobody has touched is no negative: it would only learn to be passed over.
         sampled = touched[torch.randperm(len(touched))[: settings.negatives]]
         weight = float(np.log(len(touched) / len(sampled))) if settings.log_q else 0.0
@@ -255,16 +261,18 @@ def train_network(
     job = Job(
         network,
         loss,
-        lambda rng: windows.batches(settings.batch, rng),
+        lambda rng: read.batches(settings.batch, rng),
         None if blind or not len(measured.valid) else partial(measure, network),
         schedule,
         seed,
         told,
         checkpoint,
-        hashlib.sha256(f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode()).hexdigest(),
+        hashlib.sha256(
+            f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode() + read.tokens.items.tobytes()
+        ).hexdigest(),
     )
     curve = job.run()
-    network.neutralise(windows.tokens)
+    network.neutralise(read.tokens)
     return network, curve
 
 
@@ -274,6 +282,17 @@ class Batch:
     kinds: Tensor
     gaps: Tensor
     following: Tensor
+    """The item to predict at each place, or at each of `places`."""
+    places: Tensor | None = None
+    """Where something is predicted; None: everywhere."""
+
+
+class Pieces(Protocol):
+    """What a network reads in training."""
+
+    @property
+    def tokens(self) -> Tokens: ...
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +302,8 @@ class Windows:
     tokens: Tokens
     first: Numbers
     last: Numbers
+    predicted: Mask | None = None
+    """(tokens,) which of them are to be predicted; None: all."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -311,8 +332,12 @@ class Windows:
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             first, last = self.first[chosen], self.last[chosen]
-            following = torch.from_numpy(self.tokens.items[ranges(first, last) + 1])
-            yield Batch(*self.tokens.packed(first, last), following)
+            after = ranges(first, last) + 1
+            places = None if self.predicted is None else np.flatnonzero(self.predicted[after])
+            following = torch.from_numpy(self.tokens.items[after if places is None else after[places]])
+            yield Batch(
+                *self.tokens.packed(first, last), following, None if places is None else torch.from_numpy(places)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +406,10 @@ def train_fusion(
     items, features, places = (torch.cat([each[part] for each in cases]) for part in range(3))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fusion = Fusion(len(feature_names(len(ranker.shelf.vectors))))
-        fusion.standardise(features[items >= 0])
+        names = feature_names(len(ranker.shelf.vectors))
+        fusion = Fusion(len(names))
+        silent = torch.tensor([name.startswith(settings.silent) for name in names])
+        fusion.standardise(features[items >= 0], silent)
         optimiser = torch.optim.AdamW(
             fusion.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )

@@ -554,6 +554,26 @@ def eval_cold_start(
     _reports(reports, save, as_json)
 
 
+@evaluate.command("ablation")
+def eval_ablation(
+    data: NextItemData,
+    systems: Annotated[
+        str | None, typer.Option(help="Names of variants, with commas between; default: all of them.")
+    ] = None,
+    protocol: ProtocolOption = "leave-one-out",
+    split: SplitOption = "valid",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """What each part of the learned ranker brings and costs: it is trained once more without each."""
+    from eval.ablation import run_ablation
+
+    with progress_bar("embedding") as advance:
+        reports = run_ablation(_asked(data, systems, protocol, split, seed), read_settings(), _told, advance)
+    _reports(reports, save, as_json)
+
+
 @evaluate.command("transfer")
 def eval_transfer(
     data: Annotated[str, typer.Option(help="Where people are known: a next-item set; alone, one with departments.")],

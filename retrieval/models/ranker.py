@@ -88,11 +88,17 @@ class Fusion(nn.Module):
         return scores
 
     @torch.no_grad()
-    def standardise(self, features: Tensor) -> None:
-        """Take mean and scale from (rows, features). What never varied says nothing, also where it varies later."""
+    def standardise(self, features: Tensor, silent: Tensor | None = None) -> None:
+        """Take mean and scale from (rows, features). What never varied says nothing, also where it varies later.
+
+        `silent` (features,): true for those that say nothing anyway.
+        """
         spread = features.std(dim=0)
+        heard = spread > LEAST_SPREAD
+        if silent is not None:
+            heard &= ~silent
         self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_(torch.where(spread > LEAST_SPREAD, spread, torch.inf))
+        self.scale.copy_(torch.where(heard, spread, torch.inf))
 
 
 def feature_names(networks: int) -> list[str]:

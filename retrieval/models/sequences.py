@@ -87,15 +87,15 @@ class Sequences:
 
     def last(self, steps: int) -> Sequences:
         """Each cut to its last `steps`."""
-        return self._between(np.maximum(self.starts[:-1], self.starts[1:] - steps), self.starts[1:])
+        return self.between(np.maximum(self.starts[:-1], self.starts[1:] - steps), self.starts[1:])
 
     def without_last(self) -> Sequences:
         """Each without its last step; the empty stay empty."""
-        return self._between(self.starts[:-1], np.maximum(self.starts[1:] - 1, self.starts[:-1]))
+        return self.between(self.starts[:-1], np.maximum(self.starts[1:] - 1, self.starts[:-1]))
 
     def take(self, chosen: Numbers) -> Sequences:
         """The sequences at these places, in that order."""
-        return self._between(self.starts[chosen], self.starts[chosen + 1])
+        return self.between(self.starts[chosen], self.starts[chosen + 1])
 
     def merged(self) -> Sequences:
         """A view, a cart and a purchase of one item in a row as one step, of the last moment and the strongest kind."""
@@ -119,7 +119,8 @@ class Sequences:
         renamed = replace(self, items=items)
         return Sequences(starts, renamed.items[kept], self.kinds[kept], self.moments[kept])
 
-    def _between(self, first: Numbers, last: Numbers) -> Sequences:
+    def between(self, first: Numbers, last: Numbers) -> Sequences:
+        """The pieces of steps first[0]:last[0], first[1]:last[1], … as sequences."""
         places = ranges(first, last)
         starts = np.concatenate(([0], np.cumsum(last - first))).astype(np.int64)
         return Sequences(starts, self.items[places], self.kinds[places], self.moments[places])

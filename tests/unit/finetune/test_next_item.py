@@ -24,6 +24,7 @@ from finetune.sampled_softmax import sampled_softmax
 from finetune.training import Schedule
 from retrieval.models.item_features import ItemFeatures
 from retrieval.models.network import Shape
+from retrieval.models.ranker import feature_names
 from retrieval.models.sequences import Sequences
 from tasteline.errors import InvalidInput
 
@@ -157,6 +158,14 @@ def test_the_whole_ranker_finds_what_comes_next() -> None:
     items, _ = trained.ranker.rank(corpus.valid, 3, repeats=False)
     assert (items == corpus.valid_targets[:, None]).any(axis=1).mean() > 0.8  # one of the next two
     assert set(trained.curves) == {"small"}
+
+
+def test_a_feature_that_is_told_to_be_silent_is() -> None:
+    settings = replace(FUSED, epochs=1, silent=("cosine", "popularity"))
+    trained = train_ranker(walkers(people=60), Recipe({"small": SMALL}, QUICK, fusion=settings), seed=0)
+    heard = [name for name, scale in zip(feature_names(1), trained.fusion.scale, strict=True) if scale < torch.inf]
+    assert {"smoothed", "counted", "network_0"} < set(heard)
+    assert not [name for name in heard if name.startswith(settings.silent)]
 
 
 @pytest.mark.parametrize("histories", [[], [[1]], [[], [2]]])
