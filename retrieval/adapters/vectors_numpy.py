@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.adapters.selection import top_k
+from retrieval.selection import top_k
 from tasteline.types import Mask, Rows, Scores, Vectors
 
 
