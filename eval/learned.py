@@ -28,7 +28,6 @@ from eval.data.interactions import TYPES, Codes, Histories
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
 from finetune.next_item import (
-    AT_ONCE,
     Corpus,
     NetworkSettings,
     Recipe,
@@ -202,13 +201,7 @@ class Learned:
         steps, repeats = steps_of(histories, timed=self._timed), self.stored.repeats
         # What somebody has taken out of a cart is no step for the ranker, but the list must do without it all the same.
         unheard = 0 if repeats else int((histories.lengths - steps.lengths).max(initial=0))
-        parts = [
-            self._ranker.rank(
-                steps.take(np.arange(start, min(start + AT_ONCE, len(steps)))), k + unheard, repeats=repeats
-            )[0]
-            for start in range(0, len(steps), AT_ONCE)
-        ]
-        ranked = np.concatenate(parts).astype(np.int32) if parts else np.zeros((0, k), dtype=np.int32)
+        ranked = self._ranker.rank(steps, k + unheard, repeats=repeats)[0].astype(np.int32)
         return without_history(ranked, histories, k) if unheard else ranked
 
     def _train(self, learning: Learning, corpus: Corpus) -> Trained:
