@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from retrieval.adapters.threads import shared_out
 from retrieval.models.following import Floats, Following, Lines, Table, at
 from retrieval.models.item_features import FIELDS, Codes
 from retrieval.models.network import NextItemNetwork
@@ -130,13 +131,18 @@ class NextItemRanker:
         self, histories: Sequences, k: int, *, repeats: bool, allowed: Mask | None = None
     ) -> tuple[Numbers, Floats]:
         """(m, k) items, best first, -1 past the end, with scores (log-odds of a softmax; -inf past the end)."""
+        if len(histories) <= TOGETHER:
+            return self._ranked(histories, k, repeats, allowed)
         items = np.empty((len(histories), k), dtype=np.int64)
         scores = np.empty((len(histories), k), dtype=np.float32)
+
+        def rank(part: Numbers) -> None:
+            items[part], scores[part] = self._ranked(histories.take(part), k, repeats, allowed)
+
         # Those of a length together: what is laid out as a table is as wide as its longest.
         by_length = np.argsort(histories.lengths, kind="stable")
-        for start in range(0, len(histories), TOGETHER):
-            part = by_length[start : start + TOGETHER]
-            items[part], scores[part] = self._ranked(histories.take(part), k, repeats, allowed)
+        with shared_out() as threads:
+            list(threads.map(rank, np.split(by_length, range(TOGETHER, len(by_length), TOGETHER))))
         return items, scores
 
     def _ranked(self, histories: Sequences, k: int, repeats: bool, allowed: Mask | None) -> tuple[Numbers, Floats]:
