@@ -34,6 +34,7 @@ from finetune.next_item import (
     Trained,
     indexed,
     item_vectors,
+    looked_up,
     train_network,
     train_ranker,
 )
@@ -183,9 +184,8 @@ class Learned:
         else:
             self.stored = read_ranker(folder)
             self.fit_seconds = float(json.loads((folder / SECONDS_FILE).read_text())["seconds"])
-        texts = corpus.features.texts
         shelf = Shelf(
-            lambda items: texts[items],
+            looked_up(corpus.features.texts),
             corpus.features.codes,
             self.stored.following,
             tuple(indexed(each) for each in self.stored.vectors.values()),

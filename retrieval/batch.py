@@ -135,7 +135,7 @@ def _first(rows: Rows, odds: Scores, had: Sequence[Rows], limit: int) -> tuple[R
     first = np.take_along_axis(looked_at, order, axis=1)
     kept = (first >= 0) & ~np.take_along_axis(gone, order, axis=1)
     left = np.take_along_axis(odds, order, axis=1) * kept
-    scores = left / np.maximum(left[:, :1], np.float32(LEAST_ODDS))
+    scores = np.asarray(left / np.maximum(left[:, :1], np.float32(LEAST_ODDS)), dtype=np.float32)
     weights = LEARNED_WEIGHTS["home"]
     apart = scores[:, :-1] - scores[:, 1:] > sum(weights.values()) - weights["learned"]
     settled = apart.all(axis=1) & (apart.shape[1] == limit) & (limit <= DEPTH)

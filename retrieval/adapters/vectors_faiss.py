@@ -72,8 +72,8 @@ class FaissVectorIndex:
         )
         return matrix.reshape(len(self), self._dimension)
 
-    def vectors(self, rows: Rows) -> Vectors:
-        return self._matrix()[rows]
+    def vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
+        return self._matrix().take(rows, axis=0, out=out, mode="clip")
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
         queries = np.ascontiguousarray(queries, dtype=np.float32)

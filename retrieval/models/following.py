@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from retrieval.adapters.vectors_faiss import FaissVectorIndex
 from retrieval.models.sequences import DAY, Numbers, Sequences
 from retrieval.selection import top_k
 from tasteline.ports import VectorIndex
@@ -24,6 +25,8 @@ from tasteline.types import Mask, Rows, Vectors
 
 PLACE_BITS = 24
 """Entries of the lines of one history: 16 million. The rest of 63 bits is left to the columns."""
+SEARCHED = 4096
+"""Items whose likes are searched together."""
 TABLED = 16_000_000
 """Entries up to which lines of a matrix are laid out as a table, of 64 MB."""
 Matrix: TypeAlias = sparse.csr_matrix
@@ -135,35 +138,29 @@ class Following:
 
 
 def alike(texts: Vectors, settings: FollowingSettings) -> Matrix:
-    """(n, n): shares of each item's nearest by text, each line summing to 1 unless nothing is near; never itself."""
+    """(n, n): shares of each item's nearest by text, each line summing to 1 unless nothing is near; never itself.
+
+    Found by an exact scan while that is fast enough, above it by a graph, as the vector index has it.
+    """
     items = len(texts)
-    k = min(settings.alike, items - 1)
-    if k < 1:
-        return sparse.csr_matrix((items, items), dtype=np.float32)
-    near, weights = np.empty((items, k), dtype=np.int64), np.empty((items, k), dtype=np.float32)
-    for start in range(0, items, 1024):
-        cosines = texts[start : start + 1024] @ texts.T
-        lines = np.arange(len(cosines))
-        cosines[lines, start + lines] = -1.0
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        near[start : start + 1024] = best
-        weights[start : start + 1024] = np.take_along_axis(cosines, best, axis=1)
-    powers = np.where(weights > settings.alike_floor, weights, 0.0) ** settings.alike_power
-    lines = np.repeat(np.arange(items), k)
-    return _shares(sparse.csr_matrix((powers.ravel(), (lines, near.ravel())), shape=(items, items)))
+    index = FaissVectorIndex(texts.shape[1])
+    index.add(texts)
+    parts = np.split(np.arange(items), range(SEARCHED, items, SEARCHED))
+    return sparse.vstack([alike_among(index, rows, None, settings) for rows in parts], format="csr")
 
 
-def alike_among(texts: VectorIndex, rows: Rows, alive: Mask, settings: FollowingSettings) -> Matrix:
-    """(len(rows), len(alive)): as `alike`, for some rows among the living ones of an index.
+def alike_among(texts: VectorIndex, rows: Rows, alive: Mask | None, settings: FollowingSettings) -> Matrix:
+    """(len(rows), len(texts)): as `alike`, for some rows among the living ones of an index.
 
     The dead would take places: what was put again is nobody's nearest neighbour more than its own former row's.
     """
     found, cosines = texts.search(texts.vectors(rows), settings.alike + 1, alive)
-    weights = np.where((cosines > settings.alike_floor) & (found != rows[:, None]) & (found >= 0), cosines, 0.0)
-    kept = weights > 0
+    others = (found != rows[:, None]) & (found >= 0)
+    others &= others.cumsum(axis=1) <= settings.alike  # where twins push out the item itself
+    kept = others & (cosines > settings.alike_floor)
     lines = np.broadcast_to(np.arange(len(rows))[:, None], found.shape)
-    places = (weights[kept] ** settings.alike_power, (lines[kept], found[kept]))
-    return _shares(sparse.csr_matrix(places, shape=(len(rows), len(alive)))).astype(np.float32)
+    places = (cosines[kept] ** settings.alike_power, (lines[kept], found[kept]))
+    return _shares(sparse.csr_matrix(places, shape=(len(rows), len(texts))))
 
 
 def largest(matrix: Matrix, k: int) -> Matrix:

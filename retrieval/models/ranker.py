@@ -8,7 +8,7 @@ holds one line for each item that may be ranked. Knows no store and no catalogue
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,8 @@ LEAST_SPREAD = 1e-4
 class Shelf:
     """The items that may be ranked, line i about item i in all of them."""
 
-    texts: Callable[[Numbers], Vectors]
-    """Item numbers (…) → unit vectors (…, dimension); whatever it says of -1 is not used."""
+    texts: VectorIndex
+    """Unit vectors."""
     codes: Codes
     """(n, len(FIELDS)), see `ItemFeatures`."""
     following: Following
@@ -124,6 +124,7 @@ class NextItemRanker:
         self._fusion = fusion.eval() if fusion else None
         self.shelf = shelf
         self._from_each = from_each
+        self._text_width = shelf.texts.vectors(np.zeros(0, dtype=np.int64)).shape[1]
         self._codes = np.ascontiguousarray(shelf.codes.T, dtype=np.int32)
         self._popular = np.log1p(shelf.following.popularity)
 
@@ -243,12 +244,16 @@ class NextItemRanker:
         One history after the other: all their candidates' vectors together would have to go through the memory.
         """
         scores, cosines = np.empty((len(people), *items.shape), np.float32), np.zeros((3, *items.shape), np.float32)
+        # Looked up into the same place again and again: new memory takes thrice as long as what is put there.
+        widths = [*(each.shape[1] for each in people), self._text_width]
+        looked_up = [np.empty((items.shape[1], width), dtype=np.float32) for width in widths]
         for line, (candidates, last) in enumerate(zip(items, recent[:, -COMPARED:], strict=True)):
             for place, (person, index) in enumerate(zip(people, self.shelf.vectors, strict=True)):
-                np.matmul(index.vectors(candidates), person[line], out=scores[place, line])
+                np.matmul(index.vectors(candidates, looked_up[place]), person[line], out=scores[place, line])
             if len(steps := last[last >= 0]):
-                alike = self.shelf.texts(steps) @ self.shelf.texts(candidates).T
-                cosines[:, line] = alike[-1], alike.max(axis=0), alike.mean(axis=0)
+                alike = self.shelf.texts.vectors(candidates, looked_up[-1]) @ self.shelf.texts.vectors(steps).T
+                of_each = np.ascontiguousarray(alike.T)  # many times as fast to sum up as its columns
+                cosines[:, line] = of_each[-1], of_each.max(axis=0), of_each.mean(axis=0)
         for products, total in zip(scores, nearby, strict=True):
             yield products - total[:, None]
             yield _log_rank(products, items)

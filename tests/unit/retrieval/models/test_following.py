@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval.models import following as module
 from retrieval.models.following import Following, FollowingSettings, alike, at, largest
 from retrieval.models.sequences import DAY, Sequences
 from tasteline.types import Vectors
@@ -58,6 +59,21 @@ def test_likes_are_shares_of_the_nearest_and_never_oneself() -> None:
     np.testing.assert_allclose(shares[0], [0, 1 / 1.8, 0.8 / 1.8, 0], rtol=1e-5)
     assert (np.diag(shares) == 0).all()
     assert not alike(np.zeros((3, 4), dtype=np.float32), FollowingSettings()).toarray().any()
+
+
+def test_likes_are_those_of_a_comparison_of_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEARCHED", 7)
+    texts = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    settings = replace(FollowingSettings(), alike=5, alike_floor=0.1)
+    cosines = texts @ texts.T
+    np.fill_diagonal(cosines, -1)
+    nearest = cosines >= np.sort(cosines, axis=1)[:, [-settings.alike]]
+    powers = np.where(nearest & (cosines > settings.alike_floor), cosines, 0) ** settings.alike_power
+    expected = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-30)
+    np.testing.assert_allclose(alike(texts, settings).toarray(), expected, rtol=1e-4, atol=1e-7)
+    twins = alike(np.ones((9, 1), dtype=np.float32), settings).toarray()
+    assert ((twins > 0).sum(axis=1) == settings.alike).all()
 
 
 def test_a_history_weighs_its_last_step_most() -> None:
