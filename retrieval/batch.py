@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.fusion import fuse
+from retrieval.fusion import fuse, settled
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.learned import LearnedSource
 from retrieval.models.sequences import KINDS, Sequences
@@ -102,13 +102,13 @@ def _together(
     rows, odds = learned.propose_all(_sequences(steps), 2 * DEPTH, allowed)
     again = recommender.repeat_share >= BUY_AGAIN
     had = [_NO_ROWS if again else _had(each) for each in steps]
-    first, scores, settled = _first(rows, odds, had, limit)
+    first, scores, final = _first(rows, odds, had, limit)
     found = []
     for place, (user_id, _) in enumerate(people):
         if not steps[place]:
             found.append(_asked(recommender, user_id, limit))  # a stranger: welcomed, not ranked for
             continue
-        if settled[place]:
+        if final[place]:
             best = list(zip(first[place].tolist(), scores[place].tolist(), strict=True))
         else:
             best = _best(recommender, (rows[place], odds[place]), allowed, had[place], limit)
@@ -137,9 +137,8 @@ def _first(rows: Rows, odds: Scores, had: Sequence[Rows], limit: int) -> tuple[R
     left = np.take_along_axis(odds, order, axis=1) * kept
     scores = np.asarray(left / np.maximum(left[:, :1], np.float32(LEAST_ODDS)), dtype=np.float32)
     weights = LEARNED_WEIGHTS["home"]
-    apart = scores[:, :-1] - scores[:, 1:] > sum(weights.values()) - weights["learned"]
-    settled = apart.all(axis=1) & (apart.shape[1] == limit) & (limit <= DEPTH)
-    return first[:, :limit], scores[:, :limit], np.asarray(settled)
+    apart = settled(scores, sum(weights.values()) - weights["learned"])
+    return first[:, :limit], scores[:, :limit], apart & (scores.shape[1] == limit + 1) & (limit <= DEPTH)
 
 
 def _had(steps: Sequence[Step]) -> Rows:

@@ -40,9 +40,11 @@ class FaissVectorIndex:
         self._dimension = dimension
         self._exact_up_to = exact_up_to
         self._index: faiss.Index = faiss.IndexFlatIP(dimension)
+        self._matrix: Vectors = np.zeros((0, dimension), dtype=np.float32)
+        """All vectors without a copy; not to be kept across an `add`."""
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._matrix)
 
     @property
     def is_exact(self) -> bool:
@@ -51,8 +53,9 @@ class FaissVectorIndex:
     def add(self, vectors: Vectors) -> None:
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if self.is_exact and len(self) + len(vectors) > self._exact_up_to:
-            self._index = self._graph_of(self._matrix())
+            self._index = self._graph_of(self._matrix)
         self._index.add(vectors)
+        self._matrix = self._view()
 
     def _graph_of(self, matrix: Vectors) -> faiss.Index:
         graph = faiss.IndexHNSWFlat(self._dimension, GRAPH_LINKS, faiss.METRIC_INNER_PRODUCT)
@@ -60,20 +63,20 @@ class FaissVectorIndex:
         graph.add(matrix)
         return graph
 
-    def _matrix(self) -> Vectors:
-        """All vectors without a copy; not to be kept across an `add`."""
+    def _view(self) -> Vectors:
         # FAISS's own type stubs know only the base class.
         flat = self._index if self.is_exact else faiss.downcast_index(self._index.storage)  # type: ignore[attr-defined]
-        if not len(self):
+        rows = self._index.ntotal
+        if not rows:
             return np.zeros((0, self._dimension), dtype=np.float32)
         matrix: Vectors = faiss.rev_swig_ptr(
             flat.get_xb(),  # type: ignore[attr-defined]
-            len(self) * self._dimension,
+            rows * self._dimension,
         )
-        return matrix.reshape(len(self), self._dimension)
+        return matrix.reshape(rows, self._dimension)
 
     def vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
-        return self._matrix().take(rows, axis=0, out=out, mode="clip")
+        return self._matrix.take(rows, axis=0, out=out, mode="clip")
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
@@ -102,7 +105,7 @@ class FaissVectorIndex:
         return rows, scores
 
     def _together(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Rows, Scores]:
-        matrix, size = self._matrix(), max(1, SCORES_AT_ONCE // len(self))
+        matrix, size = self._matrix, max(1, SCORES_AT_ONCE // len(self))
         barred = None if allowed is None else np.flatnonzero(~allowed)
         found = []
         for start in range(0, len(queries), size):
@@ -113,7 +116,7 @@ class FaissVectorIndex:
         return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
 
     def _gathered(self, queries: Vectors, k: int, rows: Rows) -> tuple[Rows, Scores]:
-        positions, best = top_k(_products(queries, self._matrix()[rows]), k)
+        positions, best = top_k(_products(queries, self._matrix[rows]), k)
         found = np.where(positions >= 0, rows[np.maximum(positions, 0)] if len(rows) else -1, -1)
         return found.astype(np.int64), best
 
@@ -123,6 +126,7 @@ class FaissVectorIndex:
     def load(self, folder: Path) -> None:
         # read_index gives the concrete class itself; downcasting it would leave a pointer into a freed object.
         self._index = faiss.read_index(str(folder / self.FILE))
+        self._matrix = self._view()
 
 
 def _products(queries: Vectors, matrix: Vectors) -> Scores:

@@ -29,6 +29,8 @@ SEARCHED = 4096
 """Items whose likes are searched together."""
 TABLED = 16_000_000
 """Entries up to which lines of a matrix are laid out as a table, of 64 MB."""
+LOOKED_UP = 1_000
+"""Entries from which on it is worth to lay out a table for them."""
 Matrix: TypeAlias = sparse.csr_matrix
 Floats = NDArray[np.float32]
 
@@ -191,8 +193,12 @@ class Lines:
             if allowed is not None:
                 kept = allowed[columns]
                 columns, values = columns[kept], values[kept]
-            places = top_k(values[None], k)[0][0]
-            best[line] = np.where(places >= 0, columns[places] if len(columns) else -1, -1)
+            if len(columns) > k:
+                least = np.partition(values, len(values) - k)[len(values) - k]
+                chosen = values > least
+                chosen[np.flatnonzero(values == least)[: k - np.count_nonzero(chosen)]] = True
+                columns = columns[chosen]
+            best[line, : len(columns)] = columns
         return best
 
     def at(self, columns: Numbers) -> Floats:
@@ -225,7 +231,7 @@ def _lines(matrix: Matrix) -> Lines | Table:
 
 def at(matrix: Matrix, lines: Numbers, columns: Numbers) -> Floats:
     """matrix[lines[i], columns[i, j]], (m, K), of a matrix with sorted indices; -1 in either gives 0."""
-    if len(lines) > 1 and len(lines) * matrix.shape[1] <= TABLED:
+    if columns.size >= LOOKED_UP and len(lines) * matrix.shape[1] <= TABLED and len(lines) > 1:
         found = Table(matrix[np.maximum(lines, 0)].toarray()).at(columns)
         found[lines < 0] = 0
         return found
