@@ -41,7 +41,14 @@ def learned_source(
             trial = LearnedSource(lambda: stored, lambda: indexes, vectors)
             trial.propose(NOBODY, 1, indexes.catalogue.alive)
 
-    model = LiveModel(Registry(settings.home), "next-item", lambda entry: ranker_of(entry, embedder), tried)
+    def loaded_from(entry: Entry) -> StoredRanker:
+        if settings.language_model != "transformers" and settings.embedder != "sentence-transformers":
+            from retrieval.adapters.threads import one_torch_thread
+
+            one_torch_thread()  # nothing else here computes with PyTorch
+        return ranker_of(entry, embedder)
+
+    model = LiveModel(Registry(settings.home), "next-item", loaded_from, tried)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
 

@@ -29,13 +29,13 @@ from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
 from finetune.adversarial import AdversarialSettings, train_grown
 from finetune.next_item import (
-    AT_ONCE,
     Corpus,
     NetworkSettings,
     Recipe,
     Trained,
     indexed,
     item_vectors,
+    looked_up,
     train_network,
     train_ranker,
 )
@@ -196,9 +196,8 @@ class Learned:
         else:
             self.stored = read_ranker(folder)
             self.fit_seconds = float(json.loads((folder / SECONDS_FILE).read_text())["seconds"])
-        texts = corpus.features.texts
         shelf = Shelf(
-            lambda items: texts[items],
+            looked_up(corpus.features.texts),
             corpus.features.codes,
             self.stored.following,
             tuple(indexed(each) for each in self.stored.vectors.values()),
@@ -214,13 +213,7 @@ class Learned:
         steps, repeats = steps_of(histories, timed=self._timed), self.stored.repeats
         # What somebody has taken out of a cart is no step for the ranker, but the list must do without it all the same.
         unheard = 0 if repeats else int((histories.lengths - steps.lengths).max(initial=0))
-        parts = [
-            self._ranker.rank(
-                steps.take(np.arange(start, min(start + AT_ONCE, len(steps)))), k + unheard, repeats=repeats
-            )[0]
-            for start in range(0, len(steps), AT_ONCE)
-        ]
-        ranked = np.concatenate(parts).astype(np.int32) if parts else np.zeros((0, k), dtype=np.int32)
+        ranked = self._ranker.rank(steps, k + unheard, repeats=repeats)[0].astype(np.int32)
         return without_history(ranked, histories, k) if unheard else ranked
 
     def _train(self, learning: Learning, corpus: Corpus) -> Trained:

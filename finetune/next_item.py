@@ -26,6 +26,7 @@ from eval.metrics import ndcg_at_k
 from finetune.sampled_softmax import sampled_softmax
 from finetune.training import Epoch, Job, Schedule, best_of
 from retrieval.adapters.vectors_faiss import FaissVectorIndex
+from retrieval.adapters.vectors_numpy import NumpyVectorIndex
 from retrieval.models.following import Following, FollowingSettings
 from retrieval.models.item_features import ItemFeatures
 from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
@@ -379,7 +380,14 @@ def shelf_of(corpus: Corpus, networks: Sequence[NextItemNetwork], settings: Foll
     texts = corpus.features.texts
     following = Following.fit(corpus.histories, texts, settings)
     vectors = tuple(indexed(item_vectors(network, corpus.touched)) for network in networks)
-    return Shelf(lambda items: texts[items], corpus.features.codes, following, vectors)
+    return Shelf(looked_up(texts), corpus.features.codes, following, vectors)
+
+
+def looked_up(vectors: Vectors) -> NumpyVectorIndex:
+    """For vectors that nobody searches."""
+    index = NumpyVectorIndex(vectors.shape[1])
+    index.add(vectors)
+    return index
 
 
 def indexed(vectors: Vectors) -> FaissVectorIndex:

@@ -14,20 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.fusion import fuse
+from retrieval.fusion import fuse, settled
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.learned import LearnedSource
 from retrieval.models.sequences import KINDS, Sequences
 from retrieval.recommend import BUY_AGAIN, DEPTH, JUST_TOUCHED, LEARNED_WEIGHTS, RecommendationQuery, Recommender
 from tasteline.ports import EventStore, Need
-from tasteline.types import Event, EventType, Mask, Rows, Scores
+from tasteline.types import EventType, Mask, Rows, Scores
 
-AT_ONCE = 64
-"""People: the vectors of their candidates take 30 MB; with 512 it takes half as long again, all of it for memory."""
+AT_ONCE = 4096
+"""People: enough for all processors, and for lists that take some 20 MB."""
+LEAST_ODDS = 1e-30
 HISTORY = 1_000
 """Last events of a person that are looked at, as `EventStore.history` gives them."""
 
 Progress = Callable[[int, int], None]
+Done = tuple[float, float, int, str | None, int]
+"""What somebody did: moment (-inf where there is none), position, sequence number; product and place in `KINDS`, -1 for
+what is no step of a history."""
+Step = tuple[int, int, float]
+"""Row, kind, moment (NaN where there is none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +66,15 @@ def recommend_everybody(
         progress(start + len(part), len(histories))
 
 
-def _histories(events: EventStore) -> dict[str, list[Event]]:
+def _histories(events: EventStore) -> dict[str, list[Done]]:
     """Of each person the last HISTORY events, oldest first, in the order of `EventStore.history`."""
-    found: dict[str, list[tuple[tuple[float, float, int], Event]]] = defaultdict(list)
+    found: dict[str, list[Done]] = defaultdict(list)
     for sequence, event in events.events():
         if event.user_id is not None:
             moment = -np.inf if event.time is None else event.time.timestamp()
-            place = -np.inf if event.position is None else float(event.position)
-            found[event.user_id].append(((moment, place, sequence), event))
-    return {
-        user_id: [event for _, event in sorted(of, key=lambda each: each[0])[-HISTORY:]]
-        for user_id, of in found.items()
-    }
+            place = -np.inf if event.position is None else event.position
+            found[event.user_id].append((moment, place, sequence, event.product_id, KINDS.get(event.type, -1)))
+    return {user_id: sorted(done)[-HISTORY:] for user_id, done in found.items()}
 
 
 def _asked(recommender: Recommender, user_id: str, limit: int) -> ForOne:
@@ -83,40 +86,62 @@ def _together(
     indexes: Indexes,
     recommender: Recommender,
     learned: LearnedSource,
-    people: Sequence[tuple[str, list[Event]]],
+    people: Sequence[tuple[str, list[Done]]],
     limit: int,
 ) -> list[ForOne]:
     catalogue = indexes.catalogue
-    steps = [
+    steps: list[list[Step]] = [
         [
-            (int(row), KINDS[event.type], event.time.timestamp() if event.time else np.nan)
-            for event in history
-            if event.type in KINDS and event.product_id and (row := catalogue.row(event.product_id)) is not None
+            (int(row), kind, moment if moment > -np.inf else np.nan)
+            for moment, _, _, product_id, kind in done
+            if kind >= 0 and product_id and (row := catalogue.row(product_id)) is not None
         ]
-        for _, history in people
+        for _, done in people
     ]
     allowed = catalogue.alive.copy()
     rows, odds = learned.propose_all(_sequences(steps), 2 * DEPTH, allowed)
+    again = recommender.repeat_share >= BUY_AGAIN
+    had = [_NO_ROWS if again else _had(each) for each in steps]
+    first, scores, final = _first(rows, odds, had, limit)
     found = []
     for place, (user_id, _) in enumerate(people):
         if not steps[place]:
             found.append(_asked(recommender, user_id, limit))  # a stranger: welcomed, not ranked for
             continue
-        had = _had(steps[place]) if recommender.repeat_share < BUY_AGAIN else np.zeros(0, dtype=np.int64)
-        best = _best(recommender, (rows[place], odds[place]), allowed, had, limit)
+        if final[place]:
+            best = list(zip(first[place].tolist(), scores[place].tolist(), strict=True))
+        else:
+            best = _best(recommender, (rows[place], odds[place]), allowed, had[place], limit)
         found.append(
             ForOne(user_id, tuple(catalogue.product(row).id for row, _ in best), tuple(score for _, score in best))
         )
     return found
 
 
-def _sequences(steps: Sequence[Sequence[tuple[int, int, float]]]) -> Sequences:
+def _sequences(steps: Sequence[Sequence[Step]]) -> Sequences:
     starts = np.concatenate(([0], np.cumsum([len(each) for each in steps]))).astype(np.int64)
     flat = np.array([step for each in steps for step in each], dtype=np.float64).reshape(-1, 3)
     return Sequences(starts, flat[:, 0].astype(np.int64), flat[:, 1].astype(np.int8), flat[:, 2])
 
 
-def _had(steps: Sequence[tuple[int, int, float]]) -> Rows:
+def _first(rows: Rows, odds: Scores, had: Sequence[Rows], limit: int) -> tuple[Rows, Scores, Mask]:
+    """(m, limit) rows without what each person has had, with their scores as `fuse` scales them, best first; (m,) flags
+    where these are the list: so far apart that what stands beside the learned ranker cannot change their order."""
+    size = max(int(rows.max(initial=0)), *(int(each.max(initial=0)) for each in had), 0) + 1
+    owners = np.repeat(np.arange(len(had)), [len(each) for each in had])
+    looked_at = rows[:, : limit + 1 + max(map(len, had), default=0)]
+    gone = np.isin(looked_at + size * np.arange(len(rows))[:, None], np.concatenate([_NO_ROWS, *had]) + size * owners)
+    order = np.argsort(gone | (looked_at < 0), axis=1, kind="stable")[:, : limit + 1]
+    first = np.take_along_axis(looked_at, order, axis=1)
+    kept = (first >= 0) & ~np.take_along_axis(gone, order, axis=1)
+    left = np.take_along_axis(odds, order, axis=1) * kept
+    scores = np.asarray(left / np.maximum(left[:, :1], np.float32(LEAST_ODDS)), dtype=np.float32)
+    weights = LEARNED_WEIGHTS["home"]
+    apart = settled(scores, sum(weights.values()) - weights["learned"])
+    return first[:, :limit], scores[:, :limit], apart & (scores.shape[1] == limit + 1) & (limit <= DEPTH)
+
+
+def _had(steps: Sequence[Step]) -> Rows:
     """What was bought, and the products touched last: nobody wants them again where people seldom buy again."""
     touched = list(dict.fromkeys(row for row, _, _ in reversed(steps)))[:JUST_TOUCHED]
     bought = [row for row, kind, _ in steps if kind == KINDS[EventType.PURCHASE]]

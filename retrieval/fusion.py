@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasteline.types import Rows, Scores
+from tasteline.types import Mask, Rows, Scores
 
 ABSENT = -1.0
 
@@ -58,6 +58,16 @@ def fuse(lists: Sequence[tuple[str, float, Rows, Scores]], limit: int | None = N
             candidates[order].tolist(), totals[order].tolist(), parts[:, order].T.tolist(), strict=True
         )
     ]
+
+
+def settled(scores: Scores, rest: float) -> Mask:
+    """(…, n) scores of one list as `fuse` scales them, best first: would all but the last stay as they are when other
+    lists of this weight in all are fused with it?
+
+    >>> settled(np.array([[1.0, 0.5, 0.3], [1.0, 0.5, 0.45]], dtype=np.float32), 0.1).tolist()
+    [True, False]
+    """
+    return np.asarray((scores[..., :-1] - scores[..., 1:] > rest).all(axis=-1))
 
 
 def _scaled(scores: Scores, weight: float) -> Scores:

@@ -7,7 +7,7 @@ Learned models plug in as further sources; the weights are data, one line for ea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.fusion import Fused, fuse
+from retrieval.fusion import Fused, fuse, settled
 from retrieval.interests import Touched, interests, topic_of, touched_products
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.sequences import KINDS
@@ -243,6 +243,15 @@ class Recommender:
             return fresh if fresh.any() else mask
         return fresh
 
+    def _weighed(
+        self, sources: Sequence[CandidateSource], weights: Mapping[str, float]
+    ) -> Iterator[tuple[float, CandidateSource]]:
+        """Those whose opinion counts, with its weight."""
+        for source in sources:
+            weight = weights.get(source.name, 0.0) * (self._repeat_share() if source.name == "habit" else 1)
+            if weight > 0:
+                yield weight, source
+
     def _ranked(
         self,
         indexes: Indexes,
@@ -257,24 +266,25 @@ class Recommender:
         learned = self._is_learned() and wanted in LEARNED_WEIGHTS
         usual = {**WEIGHTS, **NEWCOMER_WEIGHTS, **(LEARNED_WEIGHTS if learned else {})}
         weights = {**usual[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
+        variety = LEARNED_VARIETY if learned else VARIETY[wanted]
         lists: list[tuple[str, float, Rows, Scores]] = []
         because: dict[str, dict[int, int]] = {}
-        for source in sources:
-            weight = weights.get(source.name, 0.0)
-            if source.name == "habit":
-                weight *= self._repeat_share()
-            if weight > 0:
-                rows, scores, led_there = source.propose(person.need, DEPTH, mask)
-                lists.append((source.name, weight, rows, scores))
-                because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
-        told = {source.name: source.reason for source in sources if isinstance(source, Explaining)}
-        variety = LEARNED_VARIETY if learned else VARIETY[wanted]
+        weighed = list(self._weighed(sources, weights))
+        rest = sum(weight for weight, _ in weighed[1:])
+        for weight, source in weighed:
+            rows, scores, led_there = source.propose(person.need, DEPTH, mask)
+            lists.append((source.name, weight, rows, scores))
+            because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
+            if len(lists) == 1 and variety == 1.0 and _is_final(scores, limit, rest / weight):
+                break  # what is left would change nothing
+        asked = [source for source in sources if source.name in because]
+        told = {source.name: source.reason for source in asked if isinstance(source, Explaining)}
         varied = (
             fuse(lists, limit)
             if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
             else _varied(fuse(lists), lambda candidate: _kinds(indexes, candidate, because), variety, limit)
         )
-        for late in (source for source in sources if source.name in because and isinstance(source, LateReasons)):
+        for late in (source for source in asked if isinstance(source, LateReasons)):
             shown = np.array([candidate.row for candidate in varied if candidate.leader == late.name], dtype=np.int64)
             because[late.name] = dict(zip(shown.tolist(), late.led_to(person.need, shown).tolist(), strict=True))
         return [
@@ -287,6 +297,12 @@ class Recommender:
             )
             for candidate in varied
         ]
+
+
+def _is_final(scores: Scores, limit: int, rest: float) -> bool:
+    """Are the first `limit` of a list the best whatever lists of `rest` times its weight say?"""
+    first = scores[: limit + 1]
+    return len(first) > limit and first[0] > 0 and bool(settled(first / first[0], rest))
 
 
 def _wanted(query: RecommendationQuery, person: Person) -> tuple[str, ...]:

@@ -272,10 +272,8 @@ def _recommend_everybody(out: Path, limit: int, as_json: bool) -> None:
     from contextlib import closing
 
     from app.bootstrap import open_shop
-    from retrieval.adapters.threads import one_torch_thread
     from retrieval.batch import recommend_everybody
 
-    one_torch_thread()
     people = 0
     with (
         closing(open_shop(read_settings(language_model="none"))) as shop,

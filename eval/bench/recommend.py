@@ -3,8 +3,8 @@
 Takes a folder of histories (or none: then made-up ones of the same size), gives ratios from one run. One request is the
 service's own `recommend` at ten items, from the stored history to the reasons; beside it, turn by turn, the least that
 anybody with these models must do for the same person: the forward passes of the networks over the history and a FAISS
-search with each. Then everybody: in processes of their own that take turns, person vectors with their nearest hundred
-items beside ALS of `implicit`, and the whole pipeline beside SASRec of RecTools.
+search with each. Then everybody: in processes of their own that take turns, the hundred items nearest to vectors of
+people that lie ready, beside ALS of `implicit`, whose factors do too; and the whole pipeline beside SASRec of RecTools.
 
 No weights are trained on either side, because what a pass takes does not depend on them. RecTools has no way to make a
 model without `fit`; it gets two steps of it, before the clock. The million products are made up, with one narrower

@@ -44,7 +44,7 @@ from tasteline.ports import Change, Written
 from tasteline.types import Event, EventType, Mask, Price, Product, Rows, Scores, Vectors
 
 LIKES_COMPARED = 100_000
-"""Items up to which all are compared with all for their likes, as a training does; that is quadratic."""
+"""Items up to which likes are found, as a training does; the graph that finds them among more takes long to build."""
 KIND_SIZE = 60
 """Products of a made-up category."""
 EVENTS_AT_ONCE = 5_000

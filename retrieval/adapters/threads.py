@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+
 import faiss
 from threadpoolctl import threadpool_limits
 
@@ -12,9 +17,28 @@ def one_thread_each() -> None:
     threadpool_limits(1, user_api="blas")
 
 
+@contextmanager
+def shared_out() -> Iterator[Executor]:
+    """As many threads as there are processors, or as OMP_NUM_THREADS says; each does parts of a work alone.
+
+    PyTorch would have its threads share every single product of a small network: on two busy cores everybody's
+    recommendations took twelve times the processor time like that, nearly all of it waiting. Not for a process in which
+    others use PyTorch meanwhile: the limit is the whole process's.
+    """
+    import torch
+
+    before, threads = torch.get_num_threads(), int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
+
+
 def one_torch_thread() -> None:
-    """For PyTorch too, in a process that trains nothing: on two busy cores its second thread made everybody's
-    recommendations take twelve times the processor time, nearly all of it waiting."""
+    """For PyTorch too, in a process that only asks small networks: see `shared_out`. Threads that have used PyTorch
+    before keep what they had."""
     import torch
 
     torch.set_num_threads(1)

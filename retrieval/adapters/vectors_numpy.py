@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.adapters.selection import top_k
+from retrieval.selection import top_k
 from tasteline.types import Mask, Rows, Scores, Vectors
 
 
@@ -24,8 +24,8 @@ class NumpyVectorIndex:
     def add(self, vectors: Vectors) -> None:
         self._matrix = np.vstack([self._matrix, vectors.astype(np.float32)])
 
-    def vectors(self, rows: Rows) -> Vectors:
-        return self._matrix[rows]
+    def vectors(self, rows: Rows, out: Vectors | None = None) -> Vectors:
+        return self._matrix.take(rows, axis=0, out=out, mode="clip")
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
         scores = queries.astype(np.float32) @ self._matrix.T

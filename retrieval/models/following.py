@@ -17,12 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from retrieval.adapters.vectors_faiss import FaissVectorIndex
 from retrieval.models.sequences import DAY, Numbers, Sequences
+from retrieval.selection import top_k
 from tasteline.ports import VectorIndex
 from tasteline.types import Mask, Rows, Vectors
 
 PLACE_BITS = 24
 """Entries of the lines of one history: 16 million. The rest of 63 bits is left to the columns."""
+SEARCHED = 4096
+"""Items whose likes are searched together."""
+TABLED = 16_000_000
+"""Entries up to which lines of a matrix are laid out as a table, of 64 MB."""
+LOOKED_UP = 1_000
+"""Entries from which on it is worth to lay out a table for them."""
 Matrix: TypeAlias = sparse.csr_matrix
 Floats = NDArray[np.float32]
 
@@ -94,7 +102,7 @@ class Following:
         size = (len(merged), len(self.popularity))
         return sparse.csr_matrix((self._weights(merged), (merged.owners, merged.items)), shape=size)
 
-    def after(self, sequences: Sequences) -> tuple[Lines, Lines]:
+    def after(self, sequences: Sequences) -> tuple[Lines | Table, Lines | Table]:
         """What follows each history, two of (len(sequences), n): smoothed, and as counted.
 
         One history is answered without a product of matrices, which takes memory and time for every item of the shop.
@@ -132,35 +140,29 @@ class Following:
 
 
 def alike(texts: Vectors, settings: FollowingSettings) -> Matrix:
-    """(n, n): shares of each item's nearest by text, each line summing to 1 unless nothing is near; never itself."""
+    """(n, n): shares of each item's nearest by text, each line summing to 1 unless nothing is near; never itself.
+
+    Found by an exact scan while that is fast enough, above it by a graph, as the vector index has it.
+    """
     items = len(texts)
-    k = min(settings.alike, items - 1)
-    if k < 1:
-        return sparse.csr_matrix((items, items), dtype=np.float32)
-    near, weights = np.empty((items, k), dtype=np.int64), np.empty((items, k), dtype=np.float32)
-    for start in range(0, items, 1024):
-        cosines = texts[start : start + 1024] @ texts.T
-        lines = np.arange(len(cosines))
-        cosines[lines, start + lines] = -1.0
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        near[start : start + 1024] = best
-        weights[start : start + 1024] = np.take_along_axis(cosines, best, axis=1)
-    powers = np.where(weights > settings.alike_floor, weights, 0.0) ** settings.alike_power
-    lines = np.repeat(np.arange(items), k)
-    return _shares(sparse.csr_matrix((powers.ravel(), (lines, near.ravel())), shape=(items, items)))
+    index = FaissVectorIndex(texts.shape[1])
+    index.add(texts)
+    parts = np.split(np.arange(items), range(SEARCHED, items, SEARCHED))
+    return sparse.vstack([alike_among(index, rows, None, settings) for rows in parts], format="csr")
 
 
-def alike_among(texts: VectorIndex, rows: Rows, alive: Mask, settings: FollowingSettings) -> Matrix:
-    """(len(rows), len(alive)): as `alike`, for some rows among the living ones of an index.
+def alike_among(texts: VectorIndex, rows: Rows, alive: Mask | None, settings: FollowingSettings) -> Matrix:
+    """(len(rows), len(texts)): as `alike`, for some rows among the living ones of an index.
 
     The dead would take places: what was put again is nobody's nearest neighbour more than its own former row's.
     """
     found, cosines = texts.search(texts.vectors(rows), settings.alike + 1, alive)
-    weights = np.where((cosines > settings.alike_floor) & (found != rows[:, None]) & (found >= 0), cosines, 0.0)
-    kept = weights > 0
+    others = (found != rows[:, None]) & (found >= 0)
+    others &= others.cumsum(axis=1) <= settings.alike  # where twins push out the item itself
+    kept = others & (cosines > settings.alike_floor)
     lines = np.broadcast_to(np.arange(len(rows))[:, None], found.shape)
-    places = (weights[kept] ** settings.alike_power, (lines[kept], found[kept]))
-    return _shares(sparse.csr_matrix(places, shape=(len(rows), len(alive)))).astype(np.float32)
+    places = (cosines[kept] ** settings.alike_power, (lines[kept], found[kept]))
+    return _shares(sparse.csr_matrix(places, shape=(len(rows), len(texts))))
 
 
 def largest(matrix: Matrix, k: int) -> Matrix:
@@ -182,18 +184,62 @@ class Lines:
     indices: NDArray[np.integer]
     data: Floats
 
+    def best(self, k: int, allowed: Mask | None) -> Numbers:
+        """(m, k) columns with the largest entries of each line, ties by the lower, -1 past the end."""
+        best = np.full((len(self.indptr) - 1, k), -1, dtype=np.int64)
+        for line in range(len(best)):
+            part = slice(self.indptr[line], self.indptr[line + 1])
+            columns, values = self.indices[part], self.data[part]
+            if allowed is not None:
+                kept = allowed[columns]
+                columns, values = columns[kept], values[kept]
+            if len(columns) > k:
+                least = np.partition(values, len(values) - k)[len(values) - k]
+                chosen = values > least
+                chosen[np.flatnonzero(values == least)[: k - np.count_nonzero(chosen)]] = True
+                columns = columns[chosen]
+            best[line, : len(columns)] = columns
+        return best
 
-def _lines(matrix: Matrix) -> Lines:
+    def at(self, columns: Numbers) -> Floats:
+        """Entries of (m, K) columns, 0 for -1."""
+        return _entries(self, np.arange(len(columns)), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The same as `Lines`, as a table with a place for each column: many times as fast for many histories at once."""
+
+    data: Floats
+    """(m, n)"""
+
+    def best(self, k: int, allowed: Mask | None) -> Numbers:
+        columns, values = top_k(self.data if allowed is None else np.where(allowed, self.data, 0), k)
+        return np.where(values > 0, columns, -1)
+
+    def at(self, columns: Numbers) -> Floats:
+        return np.where(columns >= 0, np.take_along_axis(self.data, np.maximum(columns, 0), axis=1), np.float32(0))
+
+
+def _lines(matrix: Matrix) -> Lines | Table:
     matrix = matrix.tocsr()
+    if matrix.shape[0] * matrix.shape[1] <= TABLED:
+        return Table(matrix.toarray())
     matrix.sort_indices()
     return Lines(matrix.indptr, matrix.indices, matrix.data)
 
 
-def at(matrix: Matrix | Lines, lines: Numbers, columns: Numbers) -> Floats:
-    """matrix[lines[i], columns[i, j]], (m, K), of a matrix with sorted indices; -1 in either gives 0.
+def at(matrix: Matrix, lines: Numbers, columns: Numbers) -> Floats:
+    """matrix[lines[i], columns[i, j]], (m, K), of a matrix with sorted indices; -1 in either gives 0."""
+    if columns.size >= LOOKED_UP and len(lines) * matrix.shape[1] <= TABLED and len(lines) > 1:
+        found = Table(matrix[np.maximum(lines, 0)].toarray()).at(columns)
+        found[lines < 0] = 0
+        return found
+    return _entries(matrix, lines, columns)
 
-    Line by line, because SciPy first looks through the whole matrix whether its indices are sorted.
-    """
+
+def _entries(matrix: Matrix | Lines, lines: Numbers, columns: Numbers) -> Floats:
+    """Line by line, because SciPy first looks through the whole matrix whether its indices are sorted."""
     values = np.zeros(columns.shape, dtype=np.float32)
     starts, indices, data = matrix.indptr, matrix.indices, matrix.data
     for place, line in enumerate(lines.tolist()):

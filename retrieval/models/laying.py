@@ -55,7 +55,7 @@ def lay(stored: StoredRanker, indexes: Indexes, new_vectors: Callable[[int], Vec
         vectors[-1].add(table)
     unseen = np.flatnonzero(catalogue.alive & (items_of_rows < 0))
     following = _with_new(_on_rows(stored.following, rows_of_items, size), indexes.vectors, unseen, catalogue.alive)
-    shelf = Shelf(indexes.vectors.vectors, codes, following, tuple(vectors))
+    shelf = Shelf(indexes.vectors, codes, following, tuple(vectors))
     items = {product_id: item for item, product_id in enumerate(stored.item_ids)}
     return Laid(catalogue, size, items, rows_of_items, _ranker(stored, shelf))
 
@@ -75,7 +75,7 @@ def extended(laid: Laid, stored: StoredRanker, indexes: Indexes) -> Laid:
     following = _with_new(_grown(shelf.following, origins), indexes.vectors, unseen, catalogue.alive)
     rows_of_items = laid.rows_of_items.copy()
     rows_of_items[items[items >= 0]] = fresh[items >= 0]
-    shelf = replace(shelf, texts=indexes.vectors.vectors, codes=np.vstack([shelf.codes, codes]), following=following)
+    shelf = replace(shelf, texts=indexes.vectors, codes=np.vstack([shelf.codes, codes]), following=following)
     return Laid(catalogue, len(catalogue), laid.items, rows_of_items, _ranker(stored, shelf))
 
 
@@ -182,5 +182,5 @@ def because(shelf: Shelf, history: Sequences, rows: Rows) -> Rows:
     weights = shelf.following.settings.recency ** np.arange(len(recent) - 1, -1, -1)
     followed = at(shelf.following.smoothed, recent, np.broadcast_to(rows, (len(recent), len(rows)))) * weights[:, None]
     silent = np.flatnonzero(followed.max(axis=0) == 0)
-    followed[:, silent] = shelf.texts(recent) @ shelf.texts(rows[silent]).T
+    followed[:, silent] = shelf.texts.vectors(recent) @ shelf.texts.vectors(rows[silent]).T
     return np.asarray(recent[followed.argmax(axis=0)], dtype=np.int64)

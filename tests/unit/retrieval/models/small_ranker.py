@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from finetune.next_item import Corpus, indexed, item_vectors
+from finetune.next_item import Corpus, indexed, item_vectors, looked_up
 from retrieval.models.following import Following
 from retrieval.models.item_features import Description, ItemFeatures, Vocabulary
 from retrieval.models.network import Encoder, NextItemNetwork, Shape
@@ -48,7 +48,7 @@ def ranker(*networks: NextItemNetwork, from_each: int = 4) -> NextItemRanker:
     fusion = Fusion(len(feature_names(len(networks))))
     touched = np.unique(HISTORIES.items)
     shelf = Shelf(
-        lambda items: known.texts[items],
+        looked_up(known.texts),
         known.codes,
         Following.fit(HISTORIES, known.texts),
         tuple(indexed(item_vectors(each, touched)) for each in networks),

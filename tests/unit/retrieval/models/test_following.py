@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval.models import following as module
 from retrieval.models.following import Following, FollowingSettings, alike, at, largest
 from retrieval.models.sequences import DAY, Sequences
 from tasteline.types import Vectors
@@ -60,6 +61,21 @@ def test_likes_are_shares_of_the_nearest_and_never_oneself() -> None:
     assert not alike(np.zeros((3, 4), dtype=np.float32), FollowingSettings()).toarray().any()
 
 
+def test_likes_are_those_of_a_comparison_of_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEARCHED", 7)
+    texts = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    settings = replace(FollowingSettings(), alike=5, alike_floor=0.1)
+    cosines = texts @ texts.T
+    np.fill_diagonal(cosines, -1)
+    nearest = cosines >= np.sort(cosines, axis=1)[:, [-settings.alike]]
+    powers = np.where(nearest & (cosines > settings.alike_floor), cosines, 0) ** settings.alike_power
+    expected = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-30)
+    np.testing.assert_allclose(alike(texts, settings).toarray(), expected, rtol=1e-4, atol=1e-7)
+    twins = alike(np.ones((9, 1), dtype=np.float32), settings).toarray()
+    assert ((twins > 0).sum(axis=1) == settings.alike).all()
+
+
 def test_a_history_weighs_its_last_step_most() -> None:
     people = Following.fit(Sequences.of([[0, 1]]), unlike(3), PLAIN).people(Sequences.of([[0, 1, 1], []]))
     np.testing.assert_allclose(people.toarray(), [[0.7, 1, 0], [0, 0, 0]], rtol=1e-6)
@@ -81,12 +97,11 @@ def test_what_follows_histories_is_their_product_with_the_counts_one_at_a_time_a
     every = np.broadcast_to(np.arange(30), (len(asked), 30))
     for place, matrix in enumerate((following.smoothed, following.counted)):
         wanted = (following.people(asked) @ matrix).toarray()
-        together = at(following.after(asked)[place], np.arange(len(asked)), every)
+        together = following.after(asked)[place].at(every)
         np.testing.assert_allclose(together, wanted, rtol=1e-5, atol=1e-7)
         for line in range(len(asked)):
             alone = following.after(asked.take(np.array([line])))[place]
-            assert (np.diff(alone.indices) > 0).all()
-            np.testing.assert_allclose(at(alone, np.zeros(1, int), every[:1])[0], wanted[line], rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(alone.at(every[:1])[0], wanted[line], rtol=1e-5, atol=1e-7)
 
 
 def test_it_reads_back_what_it_wrote(tmp_path: Path) -> None:

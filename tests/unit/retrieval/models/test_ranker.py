@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from retrieval.models import ranker as module
 from retrieval.models.ranker import NextItemRanker, feature_names
 from retrieval.models.ranker_files import CODES_FILE, FOLLOWING_FILE, FUSION_FILE, HEAD_FILE, read_ranker, write_ranker
 from retrieval.models.sequences import Sequences
@@ -40,6 +41,18 @@ def test_one_at_a_time_is_the_same_as_all_at_once(small: NextItemRanker) -> None
         alone, score = small.rank(ASKED.take(np.array([line])), 5, repeats=False)
         np.testing.assert_array_equal(alone[0], together[line])
         np.testing.assert_allclose(score[0], scores[line], rtol=1e-3, atol=1e-4)
+
+
+def test_many_are_shared_out_and_come_back_in_their_order(
+    small: NextItemRanker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = small.rank(ASKED, 5, repeats=False)
+    monkeypatch.setattr(module, "TOGETHER", 2)
+    monkeypatch.setattr(module, "AT_HAND", 1)
+    threads = torch.get_num_threads()
+    for one, other in zip(small.rank(ASKED, 5, repeats=False), alone, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("repeats", [False, True])
