@@ -13,7 +13,7 @@ import torch
 from eval.bench.recommending_shop import BenchShop, Size, made_up, of_folder, open_bench_shop
 from eval.bench.rivals import turn
 from eval.bench.rivals.turn import DEPTH, K, Work
-from retrieval.adapters.threads import one_thread_each
+from retrieval.adapters.threads import one_thread_each, one_torch_thread
 from retrieval.batch import recommend_everybody
 from retrieval.models.ranker import TOGETHER
 from retrieval.recommend import RecommendationQuery
@@ -46,6 +46,7 @@ def retrieval(folder: Path) -> Work:
 def everybody(folder: Path) -> Work:
     """The whole pipeline, from the events in the store, as `tasteline recommend --all`."""
     shop = _shop(folder)
+    one_torch_thread()
     one_thread_each()
 
     def work(rows: slice) -> Mapping[str, float]:
