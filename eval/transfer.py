@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from eval import asking, next_item
+from eval.baselines.first_purchase import FirstPurchase
 from eval.baselines.newcomers import PopularAmongShared, PopularFirst
 from eval.baselines.taste import ContentPopular, Ridge
 from eval.baselines.user_knn import UserKnn
@@ -39,6 +40,7 @@ SYSTEMS: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     **BASELINES,
     "popular_first": lambda bench: PopularFirst(),
     "popular_among_shared": lambda bench: PopularAmongShared(),
+    "first_purchase": lambda bench: FirstPurchase(),
     "user_knn": lambda bench: UserKnn(),
     "content_popular": lambda bench: ContentPopular(bench.embedder),
     "ridge": lambda bench: Ridge(bench.embedder),
@@ -64,8 +66,9 @@ ACROSS_KINDS = (
     "user_knn",
     "content",
     "content_popular",
+    "first_purchase",
 )
-ACROSS_PRODUCTS = ("popular", "popular_recent", "popular_first", "user_knn")
+ACROSS_PRODUCTS = ("popular", "popular_recent", "popular_first", "user_knn", "first_purchase")
 """Without an option. Item by item, the others need a matrix of products by products, or the text of each: a year of
 groceries has more of both than they can take."""
 HEADLINE = ("ndcg@10", "recall@10", "recall@50", "mrr")

@@ -28,7 +28,7 @@ from retrieval.adapters.vectors_faiss import FaissVectorIndex
 from retrieval.models.following import Following, FollowingSettings
 from retrieval.models.item_features import ItemFeatures
 from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
-from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf, feature_names
+from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf
 from retrieval.models.sequences import Numbers, Sequences, ranges
 from tasteline.errors import InvalidInput
 from tasteline.types import Vectors
@@ -366,9 +366,14 @@ def train_fusion(
     Approach", ICML 2007); who turned to none of them teaches nothing."""
     cases = list(_found(ranker, rehearsal, repeats))
     items, features, places = (torch.cat([each[part] for each in cases]) for part in range(3))
+    return learned_fusion(items, features, places, settings, seed=seed)
+
+
+def learned_fusion(items: Tensor, features: Tensor, places: Tensor, settings: FusionSettings, *, seed: int) -> Fusion:
+    """`items` (n, K) candidates, -1 past the end, `features` (n, K, …) of each, `places` (n,) which of them it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fusion = Fusion(len(feature_names(len(ranker.shelf.vectors))))
+        fusion = Fusion(features.shape[2])
         fusion.standardise(features[items >= 0])
         optimiser = torch.optim.AdamW(
             fusion.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
