@@ -24,7 +24,8 @@ import torch
 
 from eval.baselines.content import text_vectors
 from eval.cold_start import without_history
-from eval.data.interactions import TYPES, Codes, Histories
+from eval.data.interactions import TYPES, Codes, Flags, Histories
+from eval.protocols.split import Pools
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
 from finetune.next_item import (
@@ -38,6 +39,7 @@ from finetune.next_item import (
     train_network,
     train_ranker,
 )
+from finetune.pretrained import Pretrained
 from finetune.training import Epoch, Schedule, best_of
 from retrieval.model_card import ModelCard, Scalar, TrainingData, new_id
 from retrieval.models.following import Following, FollowingSettings
@@ -91,12 +93,18 @@ class Materials:
             valid=steps_of(learning.valid.histories, timed=learning.timed),
             valid_targets=targets.items[targets.starts[:-1]].astype(np.int64),
             repeats=bool(learning.repeats),
+            asked=_asked(learning.valid.pools),
         )
         return vocabulary, corpus
 
     def _described(self, item_id: str, text: str) -> Description:
         product = self.products.get(item_id)
         return Description.of(product, product_text(product)) if product else Description(text)
+
+
+def _asked(pools: Pools | None) -> Flags | None:
+    """(items,) those of the pools that valid cases ask about."""
+    return None if pools is None else np.isin(pools.of_items, pools.of_cases)
 
 
 def steps_of(histories: Histories, *, timed: bool) -> Sequences:
@@ -290,6 +298,8 @@ class Keeping:
     """`train_network` that reads back what it trained before; a training that was broken off goes on."""
 
     cache: Path | None
+    begun: Sequence[Pretrained] = ()
+    """What each network of the same shape begins from."""
 
     def __call__(
         self,
@@ -301,9 +311,12 @@ class Keeping:
         told: Callable[[Epoch], None] = lambda epoch: None,
         blind: bool = False,
     ) -> tuple[NextItemNetwork, list[Epoch]]:
+        begun = next((each for each in self.begun if each.network.shape == settings.shape), None)
         if self.cache is None:
-            return train_network(corpus, settings, schedule, seed=seed, told=told, blind=blind)
+            return train_network(corpus, settings, schedule, seed=seed, told=told, blind=blind, begun=begun)
         known = [VERSION, asdict(settings), asdict(schedule), seed, blind, corpus.fingerprint()]
+        if begun:
+            known.append(begun.fingerprint())
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
         file = self.cache / "networks" / f"{name}.pt"
         if file.is_file():
@@ -313,7 +326,7 @@ class Keeping:
             return network.eval(), [Epoch(**each) for each in stored["curve"]]
         checkpoint = file.with_suffix(".checkpoint")
         network, curve = train_network(
-            corpus, settings, schedule, seed=seed, told=told, checkpoint=checkpoint, blind=blind
+            corpus, settings, schedule, seed=seed, told=told, checkpoint=checkpoint, blind=blind, begun=begun
         )
         self._write(file, network, curve)
         return network, curve

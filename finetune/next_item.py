@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from eval.metrics import ndcg_at_k
+from finetune.pretrained import Pretrained
 from finetune.sampled_softmax import sampled_softmax
 from finetune.training import Epoch, Job, Schedule, best_of
 from retrieval.adapters.vectors_faiss import FaissVectorIndex
@@ -31,7 +32,7 @@ from retrieval.models.network import NextItemNetwork, Packed, Shape, Tokens
 from retrieval.models.ranker import FROM_EACH, Candidates, Fusion, NextItemRanker, Shelf
 from retrieval.models.sequences import Numbers, Sequences, ranges
 from tasteline.errors import InvalidInput
-from tasteline.types import Vectors
+from tasteline.types import Mask, Vectors
 
 AT_ONCE = 512
 """Histories whose candidates are made together: some 100 MB of features."""
@@ -52,6 +53,8 @@ class Corpus:
     """(len(valid),)"""
     repeats: bool = False
     """Whether people take the same item again, so that items of the history are candidates."""
+    asked: Mask | None = None
+    """(items,) which of them valid cases may turn to, where it is not all: only those compete there."""
 
     @property
     def touched(self) -> Numbers:
@@ -62,6 +65,8 @@ class Corpus:
         """SHA-256 of all of it."""
         digest = hashlib.sha256(json.dumps([self.sizes, self.repeats]).encode())
         arrays: list[np.ndarray] = [self.features.texts, self.features.codes, self.valid_targets]
+        if self.asked is not None:
+            arrays.append(self.asked)
         for sequences in (self.histories, self.valid):
             arrays += [sequences.starts, sequences.items, sequences.kinds, sequences.moments]
         for array in arrays:
@@ -224,11 +229,17 @@ def train_network(
     told: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     blind: bool = False,
+    begun: Pretrained | None = None,
 ) -> tuple[NextItemNetwork, list[Epoch]]:
-    """One network, deterministic for a seed on one machine with one number of threads."""
+    """One network, deterministic for a seed on one machine with one number of threads.
+
+    `begun`: another shop's, from which it begins instead of from nothing.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
+    if begun:
+        begun.give(network)
     windows = Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
     touched = torch.from_numpy(corpus.touched)
 
@@ -251,7 +262,9 @@ def train_network(
         seed,
         told,
         checkpoint,
-        hashlib.sha256(f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode()).hexdigest(),
+        hashlib.sha256(
+            f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind} {begun and begun.fingerprint()}".encode()
+        ).hexdigest(),
     )
     curve = job.run()
     network.neutralise(windows.tokens)
@@ -408,7 +421,8 @@ def _found(ranker: NextItemRanker, rehearsal: Rehearsal, repeats: bool) -> Itera
 
 
 def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
-    """Mean nDCG@10 of the valid targets among all items but, unless people repeat, those of the history."""
+    """Mean nDCG@10 of the valid targets among all items that may be asked for but, unless people repeat, those of the
+    history."""
     vectors = torch.from_numpy(item_vectors(network, corpus.touched))
     gains = []
     for start in range(0, len(corpus.valid), AT_ONCE):
@@ -418,6 +432,8 @@ def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
             scores = (network.people(histories) @ vectors.T).numpy()
         if not corpus.repeats:
             scores[histories.owners, histories.items] = -np.inf
+        if corpus.asked is not None:
+            scores[:, ~corpus.asked] = -np.inf
         # Not `>`: a network that has lost itself in NaN would put every target first.
         above = (~(scores <= scores[np.arange(len(part)), targets][:, None])).sum(axis=1)
         labels = (np.arange(CUT_OFF)[None, :] == above[:, None]).astype(np.float64)

@@ -41,7 +41,7 @@ def next_item(
     from eval.report.tables import markdown_table
 
     asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote)
-    with progress_bar("embedding") as advance, _epochs() as heard:
+    with progress_bar("embedding") as advance, epochs() as heard:
         report, entry, live = train_next_item(asked, read_settings(), _told, heard, advance)
     if as_json:
         say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
@@ -56,7 +56,7 @@ def _told(what: str) -> None:
 
 
 @contextmanager
-def _epochs() -> Iterator[Callable[[str, Epoch], None]]:
+def epochs() -> Iterator[Callable[[str, Epoch], None]]:
     """The epoch at hand on a terminal, one line for each epoch elsewhere."""
     from rich.console import Console
 
