@@ -49,6 +49,7 @@ from retrieval.models.ranker import NextItemRanker, Shelf
 from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
 from retrieval.models.sequences import KINDS, Sequences
 from retrieval.text import product_text
+from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder
 from tasteline.types import Product
 
@@ -175,16 +176,17 @@ class Learned:
 
     name = "learned"
 
-    def __init__(self, recipe: Recipe, materials: Materials) -> None:
-        self.recipe, self._materials = recipe, materials
+    def __init__(self, recipe: Recipe, materials: Materials, begin: StoredRanker | None = None) -> None:
+        """`begin`: another shop's ranker, whose networks these begin from instead of from nothing."""
+        self.recipe, self._materials, self._begin = recipe, materials, begin
         self.stored: StoredRanker | None = None
         self.fit_seconds = 0.0
 
     def fit(self, learning: Learning) -> Settings:
         vocabulary, corpus = self._materials.corpus(learning)
-        folder = self._folder(learning, corpus)
+        folder = self._folder(learning, vocabulary, corpus)
         if folder is None or not folder.is_dir():
-            trained = self._train(learning, corpus)
+            trained = self._train(learning, vocabulary, corpus)
             self.stored = self._storable(learning, vocabulary, corpus, trained)
             self.fit_seconds = trained.seconds
             if folder is not None:
@@ -219,15 +221,29 @@ class Learned:
         ranked = np.concatenate(parts).astype(np.int32) if parts else np.zeros((0, k), dtype=np.int32)
         return without_history(ranked, histories, k) if unheard else ranked
 
-    def _train(self, learning: Learning, corpus: Corpus) -> Trained:
-        return train_ranker(
-            corpus, self.recipe, seed=learning.seed, told=self._materials.heard, fit=Keeping(learning.cache)
-        )
+    def _train(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus) -> Trained:
+        fit = Keeping(learning.cache, self._begun(vocabulary))
+        return train_ranker(corpus, self.recipe, seed=learning.seed, told=self._materials.heard, fit=fit)
 
-    def _folder(self, learning: Learning, corpus: Corpus) -> Path | None:
+    def _begun(self, vocabulary: Vocabulary) -> list[Pretrained]:
+        if self._begin is None:
+            return []
+        if self._begin.embedder != self._materials.embedder.name:
+            raise InvalidInput(
+                f"the model to begin from reads texts of {self._begin.embedder}, this shop those of "
+                f"{self._materials.embedder.name}; choose another model or the same embedder"
+            )
+        shapes = [settings.shape for settings in self.recipe.networks.values()]
+        fitting = [each for each in self._begin.networks.values() if each.shape in shapes]
+        if not fitting:
+            raise InvalidInput("the model to begin from is of another shape; choose one of the same recipe")
+        return [Pretrained.of(each, self._begin.vocabulary, vocabulary) for each in fitting]
+
+    def _folder(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus) -> Path | None:
         if learning.cache is None:
             return None
         known = [VERSION, self.recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
+        known += [begun.fingerprint() for begun in self._begun(vocabulary)]
         digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
         return learning.cache / self.name / digest.hexdigest()[:16]
 

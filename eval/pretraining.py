@@ -67,7 +67,7 @@ def run_pretraining(
         "shared_names": [len(here) for here, _ in begun.same],
         "systems": rows_of(curves),
         "curves": {
-            name: [(each.number, round(each.seconds, 1), each.value) for each in curve]
+            name: {"x": "epoch", "metric": "ndcg@10", "points": [(each.number, each.value) for each in curve]}
             for name, curve in curves.items()
         },
     }

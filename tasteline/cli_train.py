@@ -29,6 +29,9 @@ def next_item(
     promote: Annotated[
         bool, typer.Option(help="Make it live where no baseline is ahead of it; --no-promote leaves it a candidate.")
     ] = True,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Begin from this model, an id or the folder of another shop's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn what people turn to next; a running service ranks by it within two seconds.
@@ -40,7 +43,7 @@ def next_item(
     from eval.recommending import names
     from eval.report.tables import markdown_table
 
-    asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote)
+    asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote, begin)
     with progress_bar("embedding") as advance, epochs() as heard:
         report, entry, live = train_next_item(asked, read_settings(), _told, heard, advance)
     if as_json:
