@@ -24,7 +24,8 @@ import torch
 
 from eval.baselines.content import text_vectors
 from eval.cold_start import without_history
-from eval.data.interactions import TYPES, Codes, Histories
+from eval.data.interactions import TYPES, Codes, Flags, Histories
+from eval.protocols.split import Pools
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.systems import ItemScores, Learning, Settings
 from finetune.adversarial import AdversarialSettings, train_grown
@@ -39,6 +40,7 @@ from finetune.next_item import (
     train_network,
     train_ranker,
 )
+from finetune.pretrained import Pretrained
 from finetune.training import Epoch, Schedule, best_of
 from retrieval.model_card import ModelCard, Scalar, TrainingData, new_id
 from retrieval.models.following import Following, FollowingSettings
@@ -48,6 +50,7 @@ from retrieval.models.ranker import NextItemRanker, Shelf
 from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
 from retrieval.models.sequences import KINDS, Sequences
 from retrieval.text import product_text
+from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder
 from tasteline.types import Product
 
@@ -92,12 +95,18 @@ class Materials:
             valid=steps_of(learning.valid.histories, timed=learning.timed).merged(),
             valid_targets=targets.items[targets.starts[:-1]].astype(np.int64),
             repeats=bool(learning.repeats),
+            asked=_asked(learning.valid.pools),
         )
         return vocabulary, corpus
 
     def _described(self, item_id: str, text: str) -> Description:
         product = self.products.get(item_id)
         return Description.of(product, product_text(product)) if product else Description(text)
+
+
+def _asked(pools: Pools | None) -> Flags | None:
+    """(items,) those of the pools that valid cases ask about."""
+    return None if pools is None else np.isin(pools.of_items, pools.of_cases)
 
 
 def steps_of(histories: Histories, *, timed: bool) -> Sequences:
@@ -128,7 +137,7 @@ class LearnedNetwork:
 
     def fit(self, learning: Learning) -> Settings:
         _, corpus = self._materials.corpus(learning)
-        fit = Keeping(learning.cache, self._grown)
+        fit = Keeping(learning.cache, grown=self._grown)
         self._network, curve = fit(
             corpus,
             self._settings,
@@ -178,17 +187,20 @@ class Learned:
 
     name = "learned"
 
-    def __init__(self, recipe: Recipe, materials: Materials, name: str = name) -> None:
+    def __init__(
+        self, recipe: Recipe, materials: Materials, begin: StoredRanker | None = None, name: str = name
+    ) -> None:
+        """`begin`: another shop's ranker, whose networks these begin from instead of from nothing."""
         self.name = name
-        self.recipe, self._materials = recipe, materials
+        self.recipe, self._materials, self._begin = recipe, materials, begin
         self.stored: StoredRanker | None = None
         self.fit_seconds = 0.0
 
     def fit(self, learning: Learning) -> Settings:
         vocabulary, corpus = self._materials.corpus(learning)
-        folder = self._folder(learning, corpus)
+        folder = self._folder(learning, vocabulary, corpus)
         if folder is None or not folder.is_dir():
-            trained = self._train(learning, corpus)
+            trained = self._train(learning, vocabulary, corpus)
             self.stored = self._storable(learning, vocabulary, corpus, trained)
             self.fit_seconds = trained.seconds
             if folder is not None:
@@ -216,15 +228,29 @@ class Learned:
         ranked = self._ranker.rank(steps, k + unheard, repeats=repeats)[0].astype(np.int32)
         return without_history(ranked, histories, k) if unheard else ranked
 
-    def _train(self, learning: Learning, corpus: Corpus) -> Trained:
-        return train_ranker(
-            corpus, self.recipe, seed=learning.seed, told=self._materials.heard, fit=Keeping(learning.cache)
-        )
+    def _train(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus) -> Trained:
+        fit = Keeping(learning.cache, self._begun(vocabulary))
+        return train_ranker(corpus, self.recipe, seed=learning.seed, told=self._materials.heard, fit=fit)
 
-    def _folder(self, learning: Learning, corpus: Corpus) -> Path | None:
+    def _begun(self, vocabulary: Vocabulary) -> list[Pretrained]:
+        if self._begin is None:
+            return []
+        if self._begin.embedder != self._materials.embedder.name:
+            raise InvalidInput(
+                f"the model to begin from reads texts of {self._begin.embedder}, this shop those of "
+                f"{self._materials.embedder.name}; choose another model or the same embedder"
+            )
+        shapes = [settings.shape for settings in self.recipe.networks.values()]
+        fitting = [each for each in self._begin.networks.values() if each.shape in shapes]
+        if not fitting:
+            raise InvalidInput("the model to begin from is of another shape; choose one of the same recipe")
+        return [Pretrained.of(each, self._begin.vocabulary, vocabulary) for each in fitting]
+
+    def _folder(self, learning: Learning, vocabulary: Vocabulary, corpus: Corpus) -> Path | None:
         if learning.cache is None:
             return None
         known = [VERSION, self.recipe.as_json(), learning.seed, corpus.fingerprint(), self._materials.embedder.name]
+        known += [begun.fingerprint() for begun in self._begun(vocabulary)]
         digest = hashlib.sha256(json.dumps([*known, list(learning.catalogue.ids)]).encode())
         return learning.cache / Learned.name / digest.hexdigest()[:16]
 
@@ -295,8 +321,10 @@ class Keeping:
     """`train_network` that reads back what it trained before; a training that was broken off goes on."""
 
     cache: Path | None
+    begun: Sequence[Pretrained] = ()
+    """What each network of the same shape begins from."""
     grown: AdversarialSettings | None = None
-    """How short histories are made longer; None: not at all."""
+    """How short histories are made longer; None: not at all. Such networks begin from nothing."""
 
     def __call__(
         self,
@@ -308,10 +336,12 @@ class Keeping:
         told: Callable[[Epoch], None] = lambda epoch: None,
         blind: bool = False,
     ) -> tuple[NextItemNetwork, list[Epoch]]:
-        train = partial(train_grown, grown=self.grown) if self.grown else train_network
+        begun = next((each for each in self.begun if each.network.shape == settings.shape), None)
+        train = partial(train_grown, grown=self.grown) if self.grown else partial(train_network, begun=begun)
         if self.cache is None:
             return train(corpus, settings, schedule, seed=seed, told=told, blind=blind)
         known = [VERSION, asdict(settings), asdict(schedule), seed, blind, corpus.fingerprint()]
+        known += [begun.fingerprint()] if begun else []
         known += [asdict(self.grown)] if self.grown else []
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
         file = self.cache / "networks" / f"{name}.pt"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,7 @@ from eval.served import Progress
 from finetune.next_item import Recipe
 from retrieval.importing.run import import_paths
 from retrieval.model_card import ModelCard
-from retrieval.models.ranker_files import StoredRanker, write_ranker
+from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
 from retrieval.recommend import BUY_AGAIN
 from retrieval.registry import Entry, Registry
 from tasteline.settings import Settings
@@ -45,6 +45,8 @@ class TrainingAsked:
     systems: tuple[str, ...] = BESIDE
     seed: int = 0
     promote: bool = True
+    begin: str | None = None
+    """A ranker to begin from: an id (or its beginning) of this registry, or the folder of one of another shop."""
 
 
 def train_next_item(
@@ -57,8 +59,11 @@ def train_next_item(
 ) -> tuple[dict[str, object], Entry, bool]:
     """The table as a result mapping, the registered ranker, and whether it is live now. `recipe`: see `Bench`.
 
-    Raises InvalidInput where there are no products, no events, or nobody with three steps.
+    Raises InvalidInput where there are no products, no events, or nobody with three steps, and for a ranker to begin
+    from that is of another shape or embedder.
     """
+    folder = _folder(asked.begin, settings.home) if asked.begin else None
+    begin = read_ranker(folder) if folder else None
     if asked.data is not None:
         told(f"import of {asked.data}")
         with closing(open_store(settings)) as store:
@@ -70,7 +75,7 @@ def train_next_item(
         dataset, products = read_store(store, settings.home.resolve().name)
     repeats = _repeat_share(dataset) >= BUY_AGAIN
     split = split_of(dataset, "leave-one-out", repeats=repeats)
-    bench = Bench(settings, dataset, progress, heard, products, open_embedder(settings), recipe)
+    bench = Bench(settings, dataset, progress, heard, products, open_embedder(settings), recipe, begin)
     measured = measure(
         Asked(dataset.name, systems=(*asked.systems, LEARNED), seed=asked.seed), dataset, split, bench, settings, told
     )
@@ -78,11 +83,18 @@ def train_next_item(
     assert ranker.stored is not None
     systems = cast(Mapping[str, Mapping[str, float]], measured.report["systems"])
     card = card_of(ranker, measured.learning, systems, str(measured.report["part"]))
+    if folder:
+        card = replace(card, settings={**card.settings, "begun_from": folder.resolve().name})
     entry = register_ranker(settings.home, ranker.stored, card)
     live = asked.promote and _is_ahead(measured.report)
     if live:
         Registry(settings.home).promote(entry.id)
     return measured.report, entry, live
+
+
+def _folder(name: str, home: Path) -> Path:
+    """Of a model of this registry or another's. Raises NotFound and InvalidInput, as `Registry.find`."""
+    return Path(name) if Path(name).is_dir() else Registry(home).find(name).folder
 
 
 def register_ranker(home: Path, stored: StoredRanker, card: ModelCard) -> Entry:

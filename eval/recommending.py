@@ -53,6 +53,7 @@ from eval.welcome import FIXED, dialogues, strategies
 from finetune.adversarial import AdversarialSettings
 from finetune.next_item import Recipe
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
+from retrieval.models.ranker_files import StoredRanker
 from retrieval.welcome import MOST_QUESTIONS
 from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder
@@ -77,10 +78,11 @@ class Bench:
         products: Mapping[str, Product] | None = None,
         embedder: Embedder | None = None,
         recipe: Recipe | None = None,
+        begin: StoredRanker | None = None,
     ) -> None:
         """`heard` is told of each epoch of a training. `products` and `embedder`: where the shop's own are known.
 
-        `recipe`: of what is trained; None is RECIPE.
+        `recipe`: of what is trained; None is RECIPE. `begin`: another shop's ranker, to begin from.
         """
         self.settings = settings
         self.dataset = dataset
@@ -89,6 +91,7 @@ class Bench:
         self._known = products
         self._given_embedder = embedder
         self.recipe: Recipe = RECIPE if recipe is None else recipe
+        self.begin: StoredRanker | None = begin
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -146,7 +149,7 @@ BASELINES: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     "following": lambda bench: LearnedCounts(bench.recipe.following, bench.materials),
     "transformer": lambda bench: network("transformer", bench),
     "adversarial": adversarial,
-    "learned": lambda bench: Learned(bench.recipe, bench.materials),
+    "learned": lambda bench: Learned(bench.recipe, bench.materials, bench.begin),
 }
 
 

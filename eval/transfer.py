@@ -16,12 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from eval import asking, next_item
+from eval.baselines.begun import Begun
+from eval.baselines.cooccurrence import Cooccurrence
+from eval.baselines.first_purchase import FirstPurchase
 from eval.baselines.newcomers import PopularAmongShared, PopularFirst
 from eval.baselines.taste import ContentPopular, Ridge
 from eval.baselines.user_knn import UserKnn
+from eval.data.amazon import ITEMS_FILE
 from eval.data.interactions import Dataset, Histories
 from eval.data.loading import load
 from eval.data.shared import read_shared
+from eval.learned import LearnedCounts, LearnedNetwork
 from eval.measured import Measured, Slice, SystemResult, binned, named, number
 from eval.metrics import holm, measured, measures, paired_randomisation_tests, relative_gains
 from eval.protocols import departments
@@ -30,16 +35,24 @@ from eval.protocols.split import Cases, Split
 from eval.protocols.temporal import before_end
 from eval.protocols.transfer import joined, transfer
 from eval.recommending import BASELINES, Asked, Bench, described, learning_of, opened
-from eval.served import Progress
+from eval.served import Progress, products_of
 from eval.systems import Learning, NextItemSystem, Ranker
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
+from tasteline.types import Product
 
 SYSTEMS: Mapping[str, Callable[[Bench], NextItemSystem]] = {
     **BASELINES,
     "popular_first": lambda bench: PopularFirst(),
     "popular_among_shared": lambda bench: PopularAmongShared(),
+    "first_purchase": lambda bench: FirstPurchase(),
     "user_knn": lambda bench: UserKnn(),
+    "cooccurrence_first": lambda bench: Begun(Cooccurrence()),
+    "user_knn_first": lambda bench: Begun(UserKnn()),
+    "following_first": lambda bench: Begun(LearnedCounts(bench.recipe.following, bench.materials)),
+    "transformer_first": lambda bench: Begun(_network(bench), logs=True),
+    "described": lambda bench: _network(bench, "described", numbers=False),
+    "described_first": lambda bench: Begun(_network(bench, "described", numbers=False), logs=True),
     "content_popular": lambda bench: ContentPopular(bench.embedder),
     "ridge": lambda bench: Ridge(bench.embedder),
 }
@@ -53,6 +66,13 @@ BETWEEN_SHOPS = (
     "content",
     "content_popular",
     "ridge",
+    "following",
+    "cooccurrence_first",
+    "following_first",
+    "transformer",
+    "transformer_first",
+    "described",
+    "described_first",
 )
 ACROSS_KINDS = (
     "popular",
@@ -64,8 +84,9 @@ ACROSS_KINDS = (
     "user_knn",
     "content",
     "content_popular",
+    "first_purchase",
 )
-ACROSS_PRODUCTS = ("popular", "popular_recent", "popular_first", "user_knn")
+ACROSS_PRODUCTS = ("popular", "popular_recent", "popular_first", "user_knn", "first_purchase")
 """Without an option. Item by item, the others need a matrix of products by products, or the text of each: a year of
 groceries has more of both than they can take."""
 HEADLINE = ("ndcg@10", "recall@10", "recall@50", "mrr")
@@ -77,6 +98,14 @@ WINDOW = 60 * 86_400
 """Seconds: two months each for valid and test, so that there are first purchases enough to tell systems apart."""
 
 Told = Callable[[str], None]
+
+
+def _network(bench: Bench, name: str = "transformer", *, numbers: bool = True) -> LearnedNetwork:
+    """That of the recipe; without `numbers` items are known by text and attributes alone, which another shop's have."""
+    settings = bench.recipe.networks["transformer"]
+    if not numbers:
+        settings = replace(settings, shape=replace(settings.shape, numbers=False, number_dropout=0.0))
+    return LearnedNetwork(name, settings, bench.materials, bench.recipe.schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +159,14 @@ def _between_shops(
 ) -> dict[str, dict[str, object]]:
     """With the people of the bridge learned from on both sides, and without; the first item and the first five."""
     joint = joined(load(asked.data), load(to), read_shared(shared, to, Path(asked.data)), seed=asked.seed)
+    products = _products(Path(asked.data), to)
     results = {}
     for bridge, ending in ((True, ""), (False, "without-bridge")):
         splits = {name: transfer(joint, bridge=bridge, first=first, seed=asked.seed) for name, first in CUTS.items()}
         for split in splits.values():
             check_split(split, joint.dataset)
         told(f"— {ending or 'with bridge'}")
-        bench = Bench(settings, joint.dataset, progress)
+        bench = Bench(settings, joint.dataset, progress, products=products)
         learning = learning_of(joint.dataset, splits[""], settings, asked.seed)
         systems, notes = _fitted(asked, BETWEEN_SHOPS, bench, learning, told)
         for name, split in splits.items():
@@ -166,6 +196,12 @@ def _across_departments(
         found = evaluate(dataset, whole, systems, learning, cases, extra_slices=[of_case])
         results[name] = described(found, whole, asked, looks, notes, {})
     return results
+
+
+def _products(*folders: Path) -> dict[str, Product]:
+    """Of both shops, by the ids of their catalogues; of sets that are only arrays nothing is known but the texts."""
+    feeds = [folder / ITEMS_FILE for folder in folders if (folder / ITEMS_FILE).is_file()]
+    return {product.id: product for feed in feeds for product in products_of(feed)}
 
 
 def _part(split: Split, asked: Asked) -> Cases:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from eval.metrics import ndcg_at_k
+from finetune.pretrained import Pretrained
 from finetune.sampled_softmax import sampled_softmax
 from finetune.training import Epoch, Job, Schedule, best_of
 from retrieval.adapters.vectors_faiss import FaissVectorIndex
@@ -54,6 +55,8 @@ class Corpus:
     """(len(valid),)"""
     repeats: bool = False
     """Whether people take the same item again, so that items of the history are candidates."""
+    asked: Mask | None = None
+    """(items,) which of them valid cases may turn to, where it is not all: only those compete there."""
 
     @property
     def touched(self) -> Numbers:
@@ -64,6 +67,8 @@ class Corpus:
         """SHA-256 of all of it."""
         digest = hashlib.sha256(json.dumps([self.sizes, self.repeats]).encode())
         arrays: list[np.ndarray] = [self.features.texts, self.features.codes, self.valid_targets]
+        if self.asked is not None:
+            arrays.append(self.asked)
         for sequences in (self.histories, self.valid):
             arrays += [sequences.starts, sequences.items, sequences.kinds, sequences.moments]
         for array in arrays:
@@ -231,17 +236,21 @@ def train_network(
     told: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     blind: bool = False,
+    begun: Pretrained | None = None,
     measure: Callable[[NextItemNetwork], float] | None = None,
     pieces: Pieces | None = None,
 ) -> tuple[NextItemNetwork, list[Epoch]]:
     """One network, deterministic for a seed on one machine with one number of threads.
 
-    `measure` takes the place of nDCG on the valid cases; `blind` learns without either. `pieces`: what it reads in
-    training, where that is more than the histories of the corpus.
+    `begun`: another shop's, from which it begins instead of from nothing. `measure` takes the place of nDCG on the
+    valid cases; `blind` learns without either. `pieces`: what it reads in training, where that is more than the
+    histories of the corpus.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NextItemNetwork(corpus.features, corpus.sizes, settings.shape)
+    if begun:
+        begun.give(network)
     read = pieces or Windows.of(corpus.histories.merged(), network.start, settings.shape.length)
     touched = torch.from_numpy(corpus.touched)
 
@@ -269,7 +278,8 @@ def train_network(
         told,
         checkpoint,
         hashlib.sha256(
-            f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind}".encode() + read.tokens.items.tobytes()
+            f"{corpus.fingerprint()} {settings} {schedule} {seed} {blind} {begun and begun.fingerprint()}".encode()
+            + read.tokens.items.tobytes()
         ).hexdigest(),
     )
     curve = job.run()
@@ -412,11 +422,26 @@ def train_fusion(
     Approach", ICML 2007); who turned to none of them teaches nothing."""
     cases = list(_found(ranker, rehearsal, repeats))
     items, features, places = (torch.cat([each[part] for each in cases]) for part in range(3))
+    silent = torch.tensor([name.startswith(settings.silent) for name in feature_names(len(ranker.shelf.vectors))])
+    return learned_fusion(items, features, places, settings, seed=seed, silent=silent)
+
+
+def learned_fusion(
+    items: Tensor,
+    features: Tensor,
+    places: Tensor,
+    settings: FusionSettings,
+    *,
+    seed: int,
+    silent: Tensor | None = None,
+) -> Fusion:
+    """`items` (n, K) candidates, -1 past the end, `features` (n, K, F) of each, `places` (n,) which of them it was.
+
+    `silent` (F,): features to do without.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        names = feature_names(len(ranker.shelf.vectors))
-        fusion = Fusion(len(names))
-        silent = torch.tensor([name.startswith(settings.silent) for name in names])
+        fusion = Fusion(features.shape[2])
         fusion.standardise(features[items >= 0], silent)
         optimiser = torch.optim.AdamW(
             fusion.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -453,7 +478,8 @@ def _found(ranker: NextItemRanker, rehearsal: Rehearsal, repeats: bool) -> Itera
 
 
 def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
-    """Mean nDCG@10 of the valid targets among all items but, unless people repeat, those of the history."""
+    """Mean nDCG@10 of the valid targets among all items that may be asked for but, unless people repeat, those of the
+    history."""
     vectors = torch.from_numpy(item_vectors(network, corpus.touched))
     gains = []
     for start in range(0, len(corpus.valid), AT_ONCE):
@@ -463,6 +489,8 @@ def valid_ndcg(network: NextItemNetwork, corpus: Corpus) -> float:
             scores = (network.people(histories) @ vectors.T).numpy()
         if not corpus.repeats:
             scores[histories.owners, histories.items] = -np.inf
+        if corpus.asked is not None:
+            scores[:, ~corpus.asked] = -np.inf
         # Not `>`: a network that has lost itself in NaN would put every target first.
         above = (~(scores <= scores[np.arange(len(part)), targets][:, None])).sum(axis=1)
         labels = (np.arange(CUT_OFF)[None, :] == above[:, None]).astype(np.float64)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tasteline import cli_models, cli_train
+from tasteline.cli_train import epochs as epochs_told
 from tasteline.errors import InputError, SetupError, TastelineError, TransientError
 from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, say_json
 
@@ -590,6 +591,23 @@ def eval_transfer(
         asked = _asked(data, systems, "temporal", split, seed)
         reports = run_transfer(asked, to, shared, read_settings(), _told, advance)
     _reports(reports, save, as_json)
+
+
+@evaluate.command("pretraining")
+def eval_pretraining(
+    data: Annotated[str, typer.Option(help="Where it is to learn: a next-item set.")],
+    begin: Annotated[str, typer.Option("--from", help="Where it learned before: another one.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Of each of the two trainings.")] = 12,
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does what a network learned in one shop spare another shop time? Both learning curves on the valid part."""
+    from eval.pretraining import run_pretraining
+
+    with progress_bar("embedding") as advance, epochs_told() as heard:
+        report = run_pretraining(begin, data, read_settings(), heard, advance, epochs=epochs, seed=seed)
+    _report(report, save, as_json)
 
 
 @evaluate.command("rerank")

@@ -29,6 +29,9 @@ def next_item(
     promote: Annotated[
         bool, typer.Option(help="Make it live where no baseline is ahead of it; --no-promote leaves it a candidate.")
     ] = True,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="Begin from this model, an id or the folder of another shop's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn what people turn to next; a running service ranks by it within two seconds.
@@ -40,8 +43,8 @@ def next_item(
     from eval.recommending import names
     from eval.report.tables import markdown_table
 
-    asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote)
-    with progress_bar("embedding") as advance, _epochs() as heard:
+    asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote, begin)
+    with progress_bar("embedding") as advance, epochs() as heard:
         report, entry, live = train_next_item(asked, read_settings(), _told, heard, advance)
     if as_json:
         say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
@@ -56,7 +59,7 @@ def _told(what: str) -> None:
 
 
 @contextmanager
-def _epochs() -> Iterator[Callable[[str, Epoch], None]]:
+def epochs() -> Iterator[Callable[[str, Epoch], None]]:
     """The epoch at hand on a terminal, one line for each epoch elsewhere."""
     from rich.console import Console
 

@@ -67,6 +67,14 @@ def largest(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((matrix.data[kept], (line[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
+def unit(lines: sparse.csr_matrix, weights: NDArray[np.float64]) -> sparse.csr_matrix:
+    """Each line with its items weighed, of length 1; a line of nothing stays so."""
+    weighed = (lines @ sparse.diags(weights)).tocsr().astype(np.float32)
+    lengths = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1))).ravel()
+    scaled: sparse.csr_matrix = (sparse.diags(1 / np.maximum(lengths, np.finfo(np.float32).tiny)) @ weighed).tocsr()
+    return scaled.astype(np.float32)
+
+
 def _placed(histories: Histories, items: int, weights: NDArray[np.float32]) -> sparse.csr_matrix:
     matrix = sparse.csr_matrix((weights, histories.items, histories.starts), shape=(len(histories), items), copy=True)
     matrix.sum_duplicates()

@@ -7,10 +7,8 @@ items: the only neighbourhood that fits large catalogues with long histories.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
-from eval.baselines.matrices import bags, largest, people_by_items
+from eval.baselines.matrices import bags, largest, people_by_items, unit
 from eval.baselines.popular import by_popularity, fill_zeros
 from eval.baselines.tuning import Chosen, Grid, Score, tuned
 from eval.data.interactions import Histories
@@ -40,10 +38,10 @@ class UserKnn:
 
         def build(settings: Chosen) -> Score:
             weights = rarity ** float(settings["rarity"])
-            theirs, power = _unit(people, weights).T.tocsc(), float(settings["power"])
+            theirs, power = unit(people, weights).T.tocsc(), float(settings["power"])
 
             def score(histories: Histories) -> ItemScores:
-                alike = largest((_unit(bags(histories, items), weights) @ theirs).tocsr(), int(settings["neighbours"]))
+                alike = largest((unit(bags(histories, items), weights) @ theirs).tocsr(), int(settings["neighbours"]))
                 alike.data **= power
                 return fill_zeros((alike @ people).toarray(), shares)
 
@@ -54,11 +52,3 @@ class UserKnn:
 
     def score(self, histories: Histories) -> ItemScores:
         return self._score(histories)
-
-
-def _unit(lines: sparse.csr_matrix, weights: NDArray[np.float64]) -> sparse.csr_matrix:
-    """Each line with its items weighed, of length 1."""
-    weighed = (lines @ sparse.diags(weights)).tocsr().astype(np.float32)
-    lengths = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1))).ravel()
-    scaled: sparse.csr_matrix = (sparse.diags(1 / np.maximum(lengths, np.finfo(np.float32).tiny)) @ weighed).tocsr()
-    return scaled.astype(np.float32)

@@ -106,10 +106,30 @@ def _large(dataset: Dataset, train: Interactions, names: list[str], of_items: Co
     return named & (counts >= LEAST_KINDS)
 
 
+def first_baskets(events: Interactions, of_items: Codes, since: int) -> Cases:
+    """A case for each person's first basket of each department that falls on or after `since`, as `new_department`.
+
+    `of_items` (items,) the department of each.
+    """
+    first = _first_rows(events, of_items)
+    return _cases(events, first[events.order[first] >= since], of_items)
+
+
+def first_moments(events: Interactions, of_items: Codes) -> Order:
+    """(rows,) when the person of each row first bought something of its department."""
+    _, first, place = np.unique(_keys(events, of_items), return_index=True, return_inverse=True)
+    return events.order[first[place]]
+
+
+def _keys(events: Interactions, of_items: Codes) -> Order:
+    """(rows,) one number for person and department together."""
+    keys: Order = events.users.astype(np.int64) * (int(of_items.max()) + 1) + of_items[events.items]
+    return keys
+
+
 def _first_rows(events: Interactions, of_items: Codes) -> Order:
     """Places of each person's first row of each department."""
-    keys = events.users.astype(np.int64) * (int(of_items.max()) + 1) + of_items[events.items]
-    return np.sort(np.unique(keys, return_index=True)[1])
+    return np.sort(np.unique(_keys(events, of_items), return_index=True)[1])
 
 
 def _cases(events: Interactions, first: Order, of_items: Codes) -> Cases:

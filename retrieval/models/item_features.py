@@ -96,6 +96,26 @@ class Vocabulary:
         ]
         return np.array(rows, dtype=np.int64).reshape(len(items), len(FIELDS))
 
+    def same_as(self, other: Vocabulary) -> tuple[tuple[Codes, Codes], ...]:
+        """For each of FIELDS the codes of what has the same name in both, here and there; bands go by their place.
+
+        >>> theirs = Vocabulary({"Bolt": 1, "Acme": 2}, {}, {}, (7.0,))
+        >>> ours = Vocabulary({"Acme": 1}, {}, {}, (5.0, 9.0))
+        >>> [[codes.tolist() for codes in each] for each in ours.same_as(theirs)]
+        [[[1], [2]], [[], []], [[], []], [[1, 2], [1, 2]]]
+        """
+        pairs = []
+        for mine, others in (
+            (self.brands, other.brands),
+            (self.departments, other.departments),
+            (self.categories, other.categories),
+        ):
+            shared = sorted(mine.keys() & others.keys())
+            pairs.append(tuple(np.array([codes[name] for name in shared], dtype=np.int64) for codes in (mine, others)))
+        edges = min(len(self.price_edges), len(other.price_edges))
+        bands = np.arange(1, 2 + edges if edges else 1, dtype=np.int64)
+        return (*((here, there) for here, there in pairs), (bands, bands))
+
     def _band(self, price: int | None) -> int:
         """0 also where the training knew no price at all: what stands for the one band was never learned."""
         if price is None or not self.price_edges:

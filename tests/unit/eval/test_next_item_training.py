@@ -126,6 +126,22 @@ def test_a_candidate_is_left_alone_where_it_is_asked_for_or_behind(
     assert now.id == before
 
 
+def test_another_shop_begins_from_it(
+    trained: tuple[dict[str, object], Entry, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = settings_of(tmp_path / "home")
+    data = write_shop(tmp_path / "data")
+    asked = replace(POPULAR, data=data, begin=str(trained[1].folder))
+    _, entry, _ = train_next_item(asked, other, quiet, recipe=QUICK)
+    assert entry.card.settings["begun_from"] == trained[1].id
+    narrow = replace(QUICK.networks["transformer"], shape=replace(QUICK.networks["transformer"].shape, width=8))
+    with pytest.raises(InvalidInput, match="another shape"):
+        train_next_item(asked, other, quiet, recipe=replace(QUICK, networks={"transformer": narrow}))
+    monkeypatch.setattr(type(open_embedder(other)), "name", "hashing/other")
+    with pytest.raises(InvalidInput, match=r"texts of hashing/256, this shop those of hashing/other"):
+        train_next_item(asked, other, quiet, recipe=QUICK)
+
+
 def test_equal_is_not_behind_and_a_hair_less_is() -> None:
     def report(ours: float, theirs: float) -> dict[str, object]:
         return {"systems": {LEARNED: {"ndcg@10": ours}, "popular": {"ndcg@10": theirs}}}

@@ -173,3 +173,17 @@ def test_where_nothing_follows_anything_it_says_so(histories: list[list[int]]) -
     corpus = replace(walkers(), histories=Sequences.of(histories))
     with pytest.raises(InvalidInput, match="import more events"):
         train_ranker(corpus, Recipe({"small": SMALL}, QUICK), seed=0)
+
+
+def test_only_what_may_be_asked_for_competes_on_valid() -> None:
+    corpus = walkers()
+    network, _ = train_network(corpus, SMALL, replace(QUICK, blind_epochs=1), seed=0, blind=True)
+    among_all = valid_ndcg(network, corpus)
+    asked = np.zeros(ITEMS, dtype=np.bool_)
+    asked[corpus.valid_targets] = True
+    assert valid_ndcg(network, replace(corpus, asked=asked)) == among_all, "all items are somebody's target"
+    few = np.isin(np.arange(ITEMS), [1, 2])
+    cases = np.flatnonzero(few[corpus.valid_targets])
+    corpus = replace(corpus, valid=corpus.valid.take(cases), valid_targets=corpus.valid_targets[cases])
+    assert valid_ndcg(network, replace(corpus, asked=few, repeats=True)) > 0.6, "first or second of two"
+    assert replace(corpus, asked=few).fingerprint() != corpus.fingerprint()

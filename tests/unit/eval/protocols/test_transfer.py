@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval import asking
+from eval.baselines.begun import Begun
 from eval.baselines.item_knn import ItemKnn
 from eval.baselines.newcomers import PopularAmongShared, PopularFirst
 from eval.baselines.popular import Popular
@@ -121,6 +122,19 @@ def test_taste_goes_over_the_bridge_and_not_without_it() -> None:
     assert found(ContentPopular(HashingEmbedder()), learning(bridge=False)) > 0.9, "the words are the same"
     with pytest.raises(InvalidInput, match="both sides"):
         Ridge(HashingEmbedder()).fit(learning(bridge=False))
+
+
+def test_beginnings_and_history_in_one_list() -> None:
+    made = learning()
+    mixed = Begun(ItemKnn(), grid={"weight": (0.9,), "among": ("shared",), "decay": (0.0,)})
+    assert found(mixed, made) > found(PopularFirst(), made) + 0.1
+    scores, first = mixed.score(made.valid.histories), mixed.score(made.valid.histories.last(0))
+    assert scores[:, :ITEMS].sum(axis=1) == pytest.approx(1), "a probability over the target"
+    assert first[0, :ITEMS].sum() == pytest.approx(1)
+    counts = PopularFirst({"among": ("shared",), "decay": (0.0,)})
+    counts.fit(made)
+    begun = np.maximum(counts.score(made.valid.histories)[0, :ITEMS], 0)
+    assert np.corrcoef(first[0, :ITEMS], begun)[0, 1] > 0.9, "with nothing known, what people begin with"
 
 
 RIDGE = {"prior": ("popular",), "popularity": (0.3,), "regularisation": (1.0,)}
