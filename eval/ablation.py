@@ -129,7 +129,8 @@ Made = Mapping[str, Callable[[], NextItemSystem]]
 def _tables(asked: Asked, recipe: Recipe, materials: Materials) -> dict[str, Made]:
     first = next(iter(recipe.networks.values()))
     rankers = {
-        name: lambda name=name, each=each: Learned(each, materials, name) for name, each in parts_of(recipe).items()
+        name: lambda name=name, each=each: Learned(each, materials, name=name)
+        for name, each in parts_of(recipe).items()
     }
     networks = {
         name: lambda name=name, each=each: LearnedNetwork(name, each, materials, recipe.schedule)
