@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -308,12 +309,15 @@ MAIN_METRIC = "ndcg@10"
 
 
 def _keep(stored: StoredRanker, folder: Path, seconds: float) -> None:
-    writing = folder.with_suffix(".tmp")
-    shutil.rmtree(writing, ignore_errors=True)
-    writing.mkdir(parents=True)
-    write_ranker(stored, writing)
-    (writing / SECONDS_FILE).write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
-    writing.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    writing = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        write_ranker(stored, writing)
+        (writing / SECONDS_FILE).write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+        if not folder.is_dir():  # else another run has kept the same meanwhile
+            writing.rename(folder)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

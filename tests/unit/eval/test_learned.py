@@ -18,6 +18,7 @@ from finetune.next_item import Recipe
 from finetune.training import Epoch
 from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.models.following import FollowingSettings
+from retrieval.models.ranker_files import read_ranker
 from retrieval.models.sequences import KINDS
 from tasteline.types import EventType, Product
 from tests.unit.eval.baselines.scorer_contract import HISTORIES, ITEMS, NEVER_BOUGHT, toy_learning
@@ -178,6 +179,14 @@ def test_what_was_kept_is_not_taken_for_anything_else(
     fewer = learning.train.where(np.arange(len(learning.train)) > 0)
     assert trains(QUICK, replace(learning, train=fewer, checksum="other"), monkeypatch)
     assert trains(QUICK, replace(learning, repeats=True, checksum="again"), monkeypatch)
+
+
+def test_two_runs_may_keep_the_same_ranker(fitted: Learned, tmp_path: Path) -> None:
+    assert fitted.stored is not None
+    for seconds in (1.0, 2.0):
+        learned._keep(fitted.stored, tmp_path / "kept" / "same", seconds)
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == ["same"]
+    assert read_ranker(tmp_path / "kept" / "same").item_ids == fitted.stored.item_ids
 
 
 def test_a_network_that_was_kept_is_not_trained_again_by_the_whole(
