@@ -8,17 +8,19 @@ by what lies in a folder; how a task is measured is the task's own matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from eval import interests, reranking
 from eval.data.loading import load
 from eval.datasets import JUDGEMENTS_PATTERN, PRODUCTS_FILE
+from eval.in_session import run_in_session
 from eval.recommending import Asked, ProtocolName, names, run_cold_start, run_next_item
 from eval.report.html import write_report
 from eval.results import Commit, commit_of, read_result, write_result
 from eval.served import Progress, run_search
+from eval.transfer import run_transfer
 from retrieval.importing.completejourney import NAME as COMPLETEJOURNEY
 from retrieval.importing.completejourney import data_folder
 from tasteline.errors import InvalidInput, NotFound, TastelineError
@@ -82,7 +84,7 @@ def jobs_of(data: Path, settings: Settings, told: Told, progress: Progress | Non
             yield from _next_item_jobs(folder, settings, told, progress)
     if not found:
         raise NotFound(f"{data} holds no data set; give a folder with data sets in its sub-folders")
-    yield from _interests_jobs(settings, told)
+    yield from _household_jobs(settings, told)
     yield Job("bench-eval", lambda: _bench(next(filter(_has_histories, folders), None)))
 
 
@@ -114,9 +116,14 @@ def _next_item_jobs(folder: Path, settings: Settings, told: Told, progress: Prog
             return run_next_item(asked, settings, told, progress)
 
         yield Job(f"next-item-{name}", next_item)
-    if dataset.timed:
-        return  # a short click-stream has newcomers of its own: they are slices of the temporal split
     asked = Asked(str(folder))
+    if dataset.timed:
+        visits = replace(asked, protocol="session")
+        parts = ("", "category") if any(dataset.catalogue.paths) else ("",)
+        yield Job(
+            f"next-item-{folder.name}-session", lambda: _only(run_in_session(visits, settings, told, progress)), parts
+        )
+        return  # a short click-stream has newcomers of its own: they are slices of the temporal split
     yield Job(
         f"cold-start-{folder.name}",
         lambda: run_cold_start(asked, settings, told, progress),
@@ -128,12 +135,21 @@ def _next_item_jobs(folder: Path, settings: Settings, told: Told, progress: Prog
     )
 
 
-def _interests_jobs(settings: Settings, told: Told) -> Iterator[Job]:
+def _household_jobs(settings: Settings, told: Told) -> Iterator[Job]:
     try:
         data_folder()
     except TastelineError:
         return
     yield Job("interests", lambda: interests.run(COMPLETEJOURNEY, settings, 0, told), interests.LEVELS)
+    households = Asked(COMPLETEJOURNEY, "temporal")
+    yield Job(
+        f"transfer-{COMPLETEJOURNEY}", lambda: run_transfer(households, None, None, settings, told), ("", "product")
+    )
+
+
+def _only(reports: Mapping[str, Report]) -> Report | Mapping[str, Report]:
+    """What a job gives that makes one result."""
+    return reports if len(reports) > 1 else reports[""]
 
 
 def _bench(folder: Path | None) -> Report:

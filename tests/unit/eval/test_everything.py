@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eval import everything
 from eval.everything import jobs_of, run_everything
+from eval.in_session import run_in_session
+from eval.recommending import Asked
 from eval.results import Commit
 from tasteline.errors import InvalidInput, NotFound
 from tasteline.settings import Settings
@@ -39,6 +42,23 @@ def test_the_jobs_follow_from_what_lies_there(data: Path, settings: Settings) ->
     assert {"next-item-glim", "cold-start-glim", "rerank-glim", "search-judged", "rerank-judged", "bench-eval"} <= set(
         names
     )
+
+
+def test_visits_of_a_click_stream_are_a_job_and_are_measured(tmp_path: Path, settings: Settings) -> None:
+    head = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+    rows = [
+        f"2026-05-01 0{visit // 60}:{visit % 60:02}:{step:02} UTC,view,{step + visit % 2},7,home.mug,acme,9.5,1,v{visit}"
+        for visit in range(180)
+        for step in range(4)
+    ]
+    (tmp_path / "clicks").mkdir()
+    (tmp_path / "clicks" / "events.csv").write_text("\n".join([head, *rows]) + "\n")
+    jobs = {job.name: job for job in jobs_of(tmp_path, settings, quiet, None)}
+    visits = jobs["next-item-clicks-session"]
+    assert visits.parts == ("", "category")
+    assert "cold-start-clicks" not in jobs
+    asked = replace(Asked(str(tmp_path / "clicks")), systems=("popular", "markov"), protocol="session")
+    assert set(run_in_session(asked, settings, quiet)) == set(visits.parts)
 
 
 def test_a_page_and_its_results_and_nothing_twice(
