@@ -47,7 +47,7 @@ def test_the_jobs_follow_from_what_lies_there(data: Path, settings: Settings) ->
 def test_visits_of_a_click_stream_are_a_job_and_are_measured(tmp_path: Path, settings: Settings) -> None:
     head = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
     rows = [
-        f"2026-05-01 0{visit // 60}:{visit % 60:02}:{step:02} UTC,view,{step + visit % 2},7,home.mug,acme,9.5,1,v{visit}"
+        f"2026-05-01 0{visit // 60}:{visit % 60:02}:{step:02} UTC,view,{step + visit % 2},7,mug,acme,9.5,1,v{visit}"
         for visit in range(180)
         for step in range(4)
     ]
