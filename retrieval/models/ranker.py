@@ -157,6 +157,8 @@ class NextItemRanker:
         scores = self.scores(candidates)
         order = order_of(scores)[:, :k]  # of items that rise in each line
         items, best = np.take_along_axis(candidates.items, order, 1), np.take_along_axis(scores, order, 1)
+        if items.shape[1] == k:
+            return items, best
         short = ((0, 0), (0, k - items.shape[1]))
         return np.pad(items, short, constant_values=-1), np.pad(best, short, constant_values=-np.inf)
 
