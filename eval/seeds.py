@@ -63,7 +63,8 @@ def over_seeds(results: Sequence[Mapping[str, object]]) -> dict[str, object]:
         "seeds": [each["seed"] for each in results],
         "notes": [
             "means over the seeds; the interval is over people, of each one's mean over the seeds; spread has the "
-            "lowest and the highest mean of a seed"
+            "lowest and the highest mean of a seed",
+            f"each seed was measured at commit {results[0].get('commit')}",
         ],
         "settings": {"resamples": RESAMPLES, "confidence": 0.95},
         "seed": None,
