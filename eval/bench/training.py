@@ -33,7 +33,7 @@ SIDES = {"tasteline": ("ours_training", "transformer"), "rectools": ("with_recto
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearningCurve:
     """The curve of one side."""
 
     seconds: tuple[float, ...]
@@ -41,7 +41,7 @@ class Learned:
     ndcg: tuple[float, ...]
 
     @classmethod
-    def of(cls, turn: Turn) -> Learned:
+    def of(cls, turn: Turn) -> LearningCurve:
         values: Mapping[str, float] = turn["values"]
         epochs = range(1, len(values) // 2 + 1)
         return cls(
@@ -51,7 +51,7 @@ class Learned:
     def until(self, target: float) -> float | None:
         """Seconds until `target` was reached, None where it never was.
 
-        >>> curve = Learned((10.0, 20.0, 30.0), (0.1, 0.3, 0.2))
+        >>> curve = LearningCurve((10.0, 20.0, 30.0), (0.1, 0.3, 0.2))
         >>> curve.until(0.2), curve.until(0.4), curve.best
         (20.0, None, (20.0, 0.3))
         """
@@ -100,7 +100,7 @@ def run(
         folder = Path(name)
         _write(folder, data, home, part, minutes, seed)
         sides = Sides(folder, rivals_python, threads, patience=120 * minutes + 600)
-        learned = {side: Learned.of(sides.turn(contender, "--cold")) for side, contender in SIDES.items()}
+        learned = {side: LearningCurve.of(sides.turn(contender, "--cold")) for side, contender in SIDES.items()}
     common = min(target, learned["rectools"].best[1])
     ours, theirs = (learned[side].until(common) for side in SIDES)
     return {
