@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasteline.types import ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
+from tasteline.types import ChatMessage, Event, EventType, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class Change:
     revision: int
     product_id: str
     product: Product | None
+
+
+Deed = tuple[int, str, str | None, EventType | str, int | None, int | None]
+"""What a person did: sequence number, user id, product id, type, microseconds since 1970 in UTC, position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,10 @@ class EventStore(Protocol):
 
     def events(self, since: int = 0) -> Iterator[tuple[int, Event]]:
         """(sequence number, event) of all events after `since`, streamed."""
+        ...
+
+    def deeds(self) -> Iterator[Sequence[Deed]]:
+        """All events that name a person, in pages, in the order of arrival: for those who read millions."""
         ...
 
     def erasures(self) -> int:

@@ -27,7 +27,7 @@ from retrieval.adapters.store_rows import (
 )
 from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, turns
 from tasteline.errors import TransientError
-from tasteline.ports import Change, Written
+from tasteline.ports import Change, Deed, Written
 from tasteline.types import Event, Product, Ranking, Turn
 
 _PAGE = 2000
@@ -42,6 +42,12 @@ _LAST_SEQ = select(func.coalesce(func.max(events.c.seq), 0))
 _IDS_AFTER = select(events.c.id).where(events.c.seq > bindparam("since"))
 _EVENTS_AFTER = (
     select(events.c.seq, *_EVENT).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("n"))
+)
+_DEEDS_AFTER = (
+    select(*(events.c[name] for name in ("seq", "user_id", "product_id", "type", "time", "position")))
+    .where(events.c.seq > bindparam("since"), events.c.user_id.is_not(None))
+    .order_by(events.c.seq)
+    .limit(bindparam("n"))
 )
 _NEWEST_FIRST = (events.c.time.desc().nulls_last(), events.c.position.desc().nulls_last(), events.c.seq.desc())
 _HISTORY = select(*_EVENT).order_by(*_NEWEST_FIRST).limit(bindparam("n"))
@@ -205,6 +211,17 @@ class SqlStore:
                 page = connection.execute(_EVENTS_AFTER, {"since": since, "n": _PAGE}).all()
             for seq, *columns in page:
                 yield seq, event_from(columns)
+            if len(page) < _PAGE:
+                return
+            since = page[-1][0]
+
+    def deeds(self) -> Iterator[Sequence[Deed]]:
+        """As `events`, of people only and as bare rows; some five times as fast."""
+        since = 0
+        while True:
+            with self._database.reading() as connection:
+                page = connection.execute(_DEEDS_AFTER, {"since": since, "n": _PAGE}).all()
+            yield page
             if len(page) < _PAGE:
                 return
             since = page[-1][0]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tasteline.types import EventType
+from tasteline.types import EventType, Mask
 
 Numbers = NDArray[np.int64]
 
@@ -114,10 +114,12 @@ class Sequences:
     def numbered(self, number: Numbers) -> Sequences:
         """With item i called `number[i]`; steps of items that are called -1 are left out."""
         items = number[self.items] if len(self.items) else self.items
-        kept = items >= 0
+        return replace(self, items=items).where(items >= 0)
+
+    def where(self, kept: Mask) -> Sequences:
+        """The same sequences with only those steps of which `kept`, shape (t,), is true."""
         starts = np.concatenate(([0], np.cumsum(kept)))[self.starts].astype(np.int64)
-        renamed = replace(self, items=items)
-        return Sequences(starts, renamed.items[kept], self.kinds[kept], self.moments[kept])
+        return Sequences(starts, self.items[kept], self.kinds[kept], self.moments[kept])
 
     def between(self, first: Numbers, last: Numbers) -> Sequences:
         """The pieces of steps first[0]:last[0], first[1]:last[1], … as sequences."""

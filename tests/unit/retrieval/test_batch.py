@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from retrieval import batch
-from retrieval.batch import ForOne, recommend_everybody
+from retrieval.batch import Everybody, ForOne, recommend_everybody
 from retrieval.models.ranker_files import StoredRanker
+from retrieval.models.sequences import KINDS, Sequences
+from tasteline.types import EventType
 from tests.unit.retrieval.models.test_learned import PRODUCTS, LearnedShop, stored
 from tests.unit.retrieval.small_shop import event
 
@@ -61,6 +63,30 @@ def test_without_a_ranker_everybody_is_asked_for_alone() -> None:
     shop = walked()
     found = everybody(shop)
     assert all(each.product_ids == tuple(shop.ids(user_id=user, limit=5)) for user, each in found.items())
+
+
+def test_histories_are_those_of_the_store(shop: LearnedShop) -> None:
+    shop.store.append_events([event("u3", f"p{n % 30}", "view_item", position=100 + n) for n in range(1100)])
+    everybody = Everybody.of(shop.store)
+    with shop.live.read() as indexes:
+        histories = everybody.take(slice(None), indexes)
+        for place, user_id in enumerate(everybody.user_ids):
+            of_user = slice(histories.starts[place], histories.starts[place + 1])
+            done = [each for each in shop.store.history(user_id) if each.type in KINDS and each.product_id != "gone"]
+            assert histories.items[of_user].tolist() == [indexes.catalogue.row(str(each.product_id)) for each in done]
+            assert histories.kinds[of_user].tolist() == [KINDS[each.type] for each in done]
+    assert histories.lengths[list(everybody.user_ids).index("u3")] == 1000
+
+
+def test_what_was_bought_and_the_last_that_were_touched_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "JUST_TOUCHED", 2)
+    viewed, bought = KINDS[EventType.VIEW_ITEM], KINDS[EventType.PURCHASE]
+    walks = Sequences.of([[1, 2, 3, 2, 3, 3], [], [5, 6, 7, 5], [9]])
+    kinds = np.array([bought, *[viewed] * 10], dtype=np.int8)
+    had = batch._had(Sequences(walks.starts, walks.items, kinds, walks.moments))
+    assert [set(had.items[first:last].tolist()) for first, last in zip(had.starts, had.starts[1:], strict=False)] == [
+        {1, 2, 3}, set(), {7, 5}, {9}
+    ]  # fmt: skip
 
 
 def test_it_says_how_far_it_is(shop: LearnedShop) -> None:

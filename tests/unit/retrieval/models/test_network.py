@@ -39,6 +39,17 @@ def test_a_person_does_not_depend_on_who_else_is_asked_about(encoder: Encoder) -
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_the_last_states_alone_are_those_of_all(encoder: Encoder, blocks: int) -> None:
+    made = network(encoder, blocks=blocks, heads=2)
+    tokens = Tokens.of(Sequences.of([[0, 1, 2, 3, 4], [], [7], [5, 5, 6]]), made.start)
+    packed = tokens.packed(tokens.starts[:-1], tokens.starts[1:])
+    with torch.inference_mode():
+        last = made(*packed, last=True)
+        torch.testing.assert_close(last, made(*packed)[tokens.starts[1:] - 1], rtol=1e-4, atol=1e-5)
+
+
 def test_only_the_last_steps_are_looked_at() -> None:
     made = network(length=3)
     with torch.inference_mode():
