@@ -120,6 +120,9 @@ class FaissVectorIndex:
         found = np.where(positions >= 0, rows[np.maximum(positions, 0)] if len(rows) else -1, -1)
         return found.astype(np.int64), best
 
+    def products(self, queries: Vectors) -> Scores:
+        return _products(np.ascontiguousarray(queries, dtype=np.float32), self._matrix)
+
     def save(self, folder: Path) -> None:
         faiss.write_index(self._index, str(folder / self.FILE))
 

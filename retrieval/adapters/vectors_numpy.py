@@ -28,10 +28,13 @@ class NumpyVectorIndex:
         return self._matrix.take(rows, axis=0, out=out, mode="clip")
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Rows, Scores]:
-        scores = queries.astype(np.float32) @ self._matrix.T
+        scores = self.products(queries)
         if allowed is not None:
             scores[:, ~allowed] = -np.inf
         return top_k(scores, k)
+
+    def products(self, queries: Vectors) -> Scores:
+        return queries.astype(np.float32) @ self._matrix.T
 
     def save(self, folder: Path) -> None:
         np.save(folder / self.FILE, self._matrix)

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from retrieval.adapters.threads import shared_out
-from retrieval.models.following import Floats, Following, Lines, Table, at
+from retrieval.models.following import TABLED, Floats, Following, Lines, Table, at
 from retrieval.models.item_features import FIELDS, Codes
 from retrieval.models.network import NextItemNetwork
 from retrieval.models.sequences import KIND_COUNT, Numbers, Sequences
-from retrieval.selection import order_of
+from retrieval.selection import order_of, top_k
 from tasteline.ports import VectorIndex
-from tasteline.types import Mask, Vectors
+from tasteline.types import Mask, Scores, Vectors
 
 FROM_EACH = 100
 """Candidates of each source: with 200, recall of the target rises by .01 and nDCG@10 by nothing."""
@@ -120,6 +120,40 @@ def feature_names(networks: int) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one network says to m people of the items of an index."""
+
+    people: Vectors
+    index: VectorIndex
+    table: Scores | None
+    """(m, n) of every item, -inf for those that may not be candidates; None where that would be too much at once."""
+
+    @classmethod
+    def of(cls, people: Vectors, index: VectorIndex, allowed: Mask | None) -> Said:
+        if len(people) < 2 or len(people) * len(index) > TABLED:
+            return cls(people, index, None)
+        table = index.products(people)
+        if allowed is not None:
+            table[:, ~allowed] = -np.inf
+        return cls(people, index, table)
+
+    def nearest(self, k: int, allowed: Mask | None) -> tuple[Numbers, Scores]:
+        """As `VectorIndex.search`."""
+        return self.index.search(self.people, k, allowed) if self.table is None else top_k(self.table, k)
+
+    def of_candidates(self, items: Numbers, part: slice) -> Scores:
+        """(len(items), K) of the candidates of some people; of -1 it may be any."""
+        if self.table is not None:
+            return np.take_along_axis(self.table[part], np.maximum(items, 0), axis=1)
+        scores = np.empty(items.shape, np.float32)
+        # Looked up into the same place again and again: new memory takes thrice as long as what is put there.
+        looked_up = np.empty((items.shape[1], self.people.shape[1]), dtype=np.float32)
+        for line, (candidates, person) in enumerate(zip(items, self.people[part], strict=True)):
+            np.matmul(self.index.vectors(candidates, looked_up), person, out=scores[line])
+        return scores
+
+
 class NextItemRanker:
     """Networks and fusion over a shelf. Thread-safe: nothing changes after it is made."""
 
@@ -186,15 +220,15 @@ class NextItemRanker:
             return Candidates(np.zeros(nothing[:2], np.int64), np.zeros(nothing, np.float32))
         histories = histories.merged()
         with torch.inference_mode():
-            people = [
-                network.people(histories, index.vectors).numpy()
+            said = [
+                Said.of(network.people(histories, index.vectors).numpy(), index, allowed)
                 for network, index in zip(self._networks, self.shelf.vectors, strict=True)
             ]
         follows = self.shelf.following.after(histories)
         proposed = [follows[0].best(self._from_each, allowed)]
         nearby: list[Floats] = []
-        for vectors, index in zip(people, self.shelf.vectors, strict=True):
-            found, scores = index.search(vectors, self._from_each, allowed)
+        for each in said:
+            found, scores = each.nearest(self._from_each, allowed)
             proposed.append(found)
             nearby.append(_log_sum_exp(scores))
         longest = int(histories.lengths.max(initial=0))
@@ -207,7 +241,7 @@ class NextItemRanker:
         if not gaps:
             items = _closed_up(items)
         again = recent if repeats else recent[:, :0]  # else no candidate stands in the history
-        features = self._features(items, histories, recent, again, follows, people, nearby)
+        features = self._features(items, histories, recent, again, follows, said, nearby)
         return Candidates(items, features)
 
     def _features(
@@ -217,17 +251,18 @@ class NextItemRanker:
         recent: Numbers,
         again: Numbers,
         follows: tuple[Lines | Table, Lines | Table],
-        people: Sequence[Vectors],
+        said: Sequence[Said],
         nearby: Sequence[Floats],
     ) -> Floats:
-        features = np.empty((len(feature_names(len(people))), *items.shape), dtype=np.float32)
+        features = np.empty((len(feature_names(len(said))), *items.shape), dtype=np.float32)
         smoothed, counted = (each.at(items) for each in follows)
         about = _history(histories)
         for part in _parts(len(items)):
             there, steps = items[part], recent[part]
             columns = itertools.chain(
                 self._followed(there, steps, smoothed[part], counted[part]),
-                self._liked(there, steps, [each[part] for each in people], [each[part] for each in nearby]),
+                _wanted(there, [each.of_candidates(there, part) for each in said], [each[part] for each in nearby]),
+                self._alike(there, steps),
                 [self._popular[there]],
                 self._attributes(there, steps),
                 [each[part, None] for each in about],
@@ -246,30 +281,21 @@ class NextItemRanker:
             yield _log(at(following.forward, recent[:, -steps], items))
         yield _log(at(following.backward, recent[:, -1], items))
 
-    def _liked(
-        self, items: Numbers, recent: Numbers, people: Sequence[Vectors], nearby: Sequence[Floats]
-    ) -> Iterator[Floats]:
-        """What each network says of a candidate; then the cosine of its text with that of the last step, the most alike
-        of the last COMPARED, and their mean.
+    def _alike(self, items: Numbers, recent: Numbers) -> Floats:
+        """The cosine of a candidate's text with that of the last step, the most alike of the last COMPARED, and their
+        mean.
 
         One history after the other: all their candidates' vectors together would have to go through the memory.
         """
-        scores, cosines = np.empty((len(people), *items.shape), np.float32), np.zeros((3, *items.shape), np.float32)
-        # Looked up into the same place again and again: new memory takes thrice as long as what is put there.
-        widths = [*(each.shape[1] for each in people), self._text_width]
-        looked_up = [np.empty((items.shape[1], width), dtype=np.float32) for width in widths]
+        cosines = np.zeros((3, *items.shape), np.float32)
+        looked_up = np.empty((items.shape[1], self._text_width), dtype=np.float32)
         for line, (candidates, last) in enumerate(zip(items, recent[:, -COMPARED:], strict=True)):
-            for place, (person, index) in enumerate(zip(people, self.shelf.vectors, strict=True)):
-                np.matmul(index.vectors(candidates, looked_up[place]), person[line], out=scores[place, line])
             if len(steps := last[last >= 0]):
                 # Laid out for BLAS, and then for the sums: either is several times as fast as on a transposed view.
                 texts = np.ascontiguousarray(self.shelf.texts.vectors(steps).T)
-                of_each = np.ascontiguousarray((self.shelf.texts.vectors(candidates, looked_up[-1]) @ texts).T)
+                of_each = np.ascontiguousarray((self.shelf.texts.vectors(candidates, looked_up) @ texts).T)
                 cosines[:, line] = of_each[-1], of_each.max(axis=0), of_each.sum(axis=0) / np.float32(len(steps))
-        for products, total in zip(scores, nearby, strict=True):
-            yield products - total[:, None]
-            yield _log_rank(products, items)
-        yield from cosines
+        return cosines
 
     def _attributes(self, items: Numbers, recent: Numbers) -> Iterator[Floats]:
         """For each field: is it the last step's, and of what share of the last DESCRIBED is it?"""
@@ -284,6 +310,13 @@ class NextItemRanker:
             shared += same
         yield from same.astype(np.float32)
         yield from shared / count[:, None]
+
+
+def _wanted(items: Numbers, said: Sequence[Scores], nearby: Sequence[Floats]) -> Iterator[Floats]:
+    """What each network says of a candidate."""
+    for scores, total in zip(said, nearby, strict=True):
+        yield scores - total[:, None]
+        yield _log_rank(scores, items)
 
 
 def _parts(histories: int) -> Iterator[slice]:

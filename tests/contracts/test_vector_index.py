@@ -78,6 +78,15 @@ def test_grows_and_gives_back_its_vectors(make: Make) -> None:
     assert index.search(second[-1:], 1)[0][0, 0] == 149
 
 
+@pytest.mark.parametrize("queries", [0, 1, 3, 50])
+def test_products_with_every_row(make: Make, queries: int) -> None:
+    vectors, asked = unit(150, 12), unit(queries, 13) if queries else np.zeros((0, DIMENSION), dtype=np.float32)
+    products = filled(make, vectors).products(asked)
+    assert products.dtype == np.float32
+    np.testing.assert_allclose(products, asked @ vectors.T, atol=1e-6)
+    assert make().products(asked).shape == (queries, 0)
+
+
 def test_survives_the_disk(make: Make, tmp_path: Path) -> None:
     vectors = unit(300, 10)
     filled(make, vectors).save(tmp_path)
