@@ -6,7 +6,7 @@ per port runs over all its adapters (`tests/contracts`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -229,18 +229,3 @@ class LanguageModel(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that could not be taken, and why."""
-
-    source: str
-    line: int
-    field: str
-    reason: str
-    raw: str
-
-
-Records = Iterable[Product | Event | Reject]
-"""What every reader of a feed or an event log yields, one row at a time."""

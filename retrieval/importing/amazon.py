@@ -19,9 +19,9 @@ from retrieval.importing.cleaning import clean_id, clean_line
 from retrieval.importing.event_rows import event_from
 from retrieval.importing.feed import Feed, Meter
 from retrieval.importing.product_rows import MAX_TITLE
+from retrieval.importing.records import Records, Reject
 from retrieval.importing.tables import Table
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records, Reject
 from tasteline.types import Event, Product
 
 ITEM_COLUMNS = frozenset({"item_id", "asin", "title", "short_text", "attributes"})

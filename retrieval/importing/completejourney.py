@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.importing.feed import Feed
+from retrieval.importing.records import Records
 from tasteline.errors import MissingExtra
-from tasteline.ports import Records
 from tasteline.types import Event, EventType, Product
 
 if TYPE_CHECKING:

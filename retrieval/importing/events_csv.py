@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from retrieval.importing.event_rows import PLACE, content_id, event_from
 from retrieval.importing.feed import Feed
+from retrieval.importing.records import Records, Reject
 from retrieval.importing.tables import Table
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records, Reject
 from tasteline.types import Event
 
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 from retrieval.importing.event_rows import PLACE, content_id, event_from
 from retrieval.importing.feed import Feed
 from retrieval.importing.json_rows import json_rows
+from retrieval.importing.records import Records, Reject
 from retrieval.importing.tables import normal_column
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records, Reject
 from tasteline.types import Event
 
 MAX_COLUMN = 100

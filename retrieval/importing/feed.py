@@ -14,8 +14,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+from retrieval.importing.records import Reject
 from tasteline.errors import InvalidInput
-from tasteline.ports import Reject
 
 Kind = Literal["products", "events"]
 

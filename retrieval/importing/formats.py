@@ -21,9 +21,9 @@ from retrieval.importing.google_tsv import GOOGLE_COLUMNS, read_google_tsv
 from retrieval.importing.product_rows import roles_of
 from retrieval.importing.products_csv import read_products_csv
 from retrieval.importing.products_jsonl import read_products_jsonl
+from retrieval.importing.records import Records
 from retrieval.importing.tables import header_of, sniff_delimiter
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from retrieval.importing.feed import Feed
 from retrieval.importing.products_csv import read_products_csv
-from tasteline.ports import Records, Reject
+from retrieval.importing.records import Records, Reject
 from tasteline.types import Event, Product
 
 _JOINED = ("color", "material")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 
 from retrieval.importing.feed import Feed, lines_of
-from tasteline.ports import Reject
+from retrieval.importing.records import Reject
 
 JsonRow = tuple[int, dict[str, object], bytes]
 

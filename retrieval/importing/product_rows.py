@@ -13,10 +13,10 @@ from functools import lru_cache
 
 from retrieval.importing.cleaning import clean_id, clean_line, clean_text
 from retrieval.importing.feed import Feed
+from retrieval.importing.records import Reject
 from retrieval.importing.tables import normal_column
 from retrieval.importing.values import MAX_COUNT, currency_code, parse_count, parse_price, parse_rating
 from tasteline.errors import InvalidInput
-from tasteline.ports import Reject
 from tasteline.types import Price, Product
 
 MAX_TITLE = 1_000

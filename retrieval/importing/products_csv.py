@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from retrieval.importing.feed import Feed
 from retrieval.importing.product_rows import ProductRow, is_single, product_records
+from retrieval.importing.records import Records, Reject
 from retrieval.importing.tables import Table
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records, Reject
 
 
 def read_products_csv(feed: Feed) -> Records:

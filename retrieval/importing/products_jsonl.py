@@ -5,7 +5,7 @@ from __future__ import annotations
 from retrieval.importing.feed import Feed
 from retrieval.importing.json_rows import json_rows
 from retrieval.importing.product_rows import product_records
-from tasteline.ports import Records
+from retrieval.importing.records import Records
 
 
 def read_products_jsonl(feed: Feed) -> Records:

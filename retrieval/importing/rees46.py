@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from retrieval.importing.cleaning import clean_id, clean_line
 from retrieval.importing.event_rows import content_id, event_from
 from retrieval.importing.feed import Feed
+from retrieval.importing.records import Records, Reject
 from retrieval.importing.tables import Table
 from retrieval.importing.values import parse_price
 from tasteline.errors import InvalidInput
-from tasteline.ports import Records, Reject
 from tasteline.types import Event, Product
 
 COLUMNS = frozenset(

@@ -26,9 +26,10 @@ from retrieval.importing.formats import (
     Recognised,
     recognise,
 )
+from retrieval.importing.records import Reject
 from retrieval.importing.values import NO_CURRENCY, currency_code
 from tasteline.errors import InvalidInput, NotFound
-from tasteline.ports import Reject, Written
+from tasteline.ports import Written
 from tasteline.types import Event, Product
 
 ROWS_LOOKED_AT = 1_000

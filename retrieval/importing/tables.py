@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from retrieval.importing.feed import Feed, Line, lines_of
+from retrieval.importing.records import Reject
 from tasteline.errors import InvalidInput
-from tasteline.ports import Reject
 
 DELIMITERS = ",\t;|"
 MAX_ROW_LINES = 500

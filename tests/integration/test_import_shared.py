@@ -12,9 +12,9 @@ import pytest
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.importing.feed import Feed
 from retrieval.importing.formats import recognise
+from retrieval.importing.records import Reject
 from retrieval.importing.run import ImportReport, import_paths
 from tasteline.errors import InvalidInput
-from tasteline.ports import Reject
 from tasteline.types import Event, Product
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
