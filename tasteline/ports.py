@@ -95,9 +95,22 @@ class ConversationStore(Protocol):
     def turns(self, conversation_id: str) -> list[Turn]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A ranking as it is kept: to whom it was given, and the products from the top."""
+
+    ranking_id: str
+    user_id: str | None
+    product_ids: tuple[str, ...]
+
+
 class RankingStore(Protocol):
     def save_rankings(self, rankings: Sequence[tuple[Ranking, str | None]]) -> None:
         """(ranking, user id) pairs: ids, positions and scores are kept, texts are not."""
+        ...
+
+    def rankings(self) -> Iterator[Shown]:
+        """All that were kept, streamed, by id; those that showed nothing too."""
         ...
 
 

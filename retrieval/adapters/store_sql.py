@@ -28,10 +28,13 @@ from retrieval.adapters.store_rows import (
 from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, turns
 from tasteline.errors import TransientError
 from tasteline.ports import Change, Deed, Written
+from tasteline.ports import Change, Shown, Written
 from tasteline.types import Event, Product, Ranking, Turn
 
 _PAGE = 2000
 """Rows read in one go by the streams: some 2 MB of products."""
+_RANKINGS_AT_ONCE = 200
+"""Their items are read with them, some ten each."""
 _IDS_AT_ONCE = 500
 """Ids in one IN list; far below any database's limit on parameters."""
 
@@ -90,6 +93,17 @@ _NEXT_TURN = select(func.coalesce(func.max(turns.c.position) + 1, 0)).where(
 )
 _INSERT_TURN = insert(turns)
 _KNOWN_RANKINGS = select(rankings.c.id).where(rankings.c.id.in_(bindparam("ids", expanding=True)))
+_RANKINGS_AFTER = (
+    select(rankings.c.id, rankings.c.user_id)
+    .where(rankings.c.id > bindparam("after"))
+    .order_by(rankings.c.id)
+    .limit(bindparam("n"))
+)
+_SHOWN = (
+    select(ranking_items.c.ranking_id, ranking_items.c.product_id)
+    .where(ranking_items.c.ranking_id > bindparam("after"), ranking_items.c.ranking_id <= bindparam("last"))
+    .order_by(ranking_items.c.ranking_id, ranking_items.c.position)
+)
 _INSERT_RANKING = insert(rankings)
 _INSERT_RANKING_ITEM = insert(ranking_items)
 
@@ -296,6 +310,21 @@ class SqlStore:
                 connection.execute(_INSERT_RANKING, heads)
             if items := [row for ranking, _ in first.values() for row in _item_rows(ranking)]:
                 connection.execute(_INSERT_RANKING_ITEM, items)
+
+    def rankings(self) -> Iterator[Shown]:
+        """By id. What is saved while this is read may be there or not."""
+        after = ""
+        while True:
+            with self._database.reading(snapshot=True) as connection:
+                heads = connection.execute(_RANKINGS_AFTER, {"after": after, "n": _RANKINGS_AT_ONCE}).all()
+                if not heads:
+                    return
+                items: dict[str, list[str]] = {ranking_id: [] for ranking_id, _ in heads}
+                for ranking_id, product_id in connection.execute(_SHOWN, {"after": after, "last": heads[-1][0]}):
+                    items[ranking_id].append(product_id)
+            for ranking_id, user_id in heads:
+                yield Shown(ranking_id, user_id, tuple(items[ranking_id]))
+            after = heads[-1][0]
 
     def _scrub(self) -> None:
         """Takes the bytes of all erasures so far out of the file, where that is still to be done."""

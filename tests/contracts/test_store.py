@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.adapters import store_engine
+from retrieval.adapters import store_engine, store_sql
 from retrieval.adapters.store_schema import HEAD
 from retrieval.adapters.store_sql import SqlStore
 from tasteline.errors import InvalidInput, SetupError, TransientError
-from tasteline.ports import Change, Store, Written
+from tasteline.ports import Change, Shown, Store, Written
 from tasteline.types import Event, EventType, Price, Product, RankedProduct, Ranking, Reason, Turn
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -252,6 +252,24 @@ class TestConversationsAndRankings:
         exported = store.export_user("ann")["rankings"]
         items = [{"product_id": "p2", "score": 0.5}, {"product_id": "p1", "score": 0.5}]
         assert exported == [{"id": "r1", "total": 40, "items": items}, {"id": "r2", "total": 40, "items": []}]
+
+    def test_rankings_come_back_with_what_they_showed(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(store_sql, "_RANKINGS_AT_ONCE", 2)
+        shown = [
+            (ranking(f"r{number}", *(f"p{number - place}" for place in range(number % 3))), "ann")
+            for number in range(5)
+        ]
+        store.save_rankings([*shown, (ranking("a", "p2", "p1"), None)])
+        assert list(store.rankings()) == [
+            Shown("a", None, ("p2", "p1")),
+            Shown("r0", "ann", ()),
+            Shown("r1", "ann", ("p1",)),
+            Shown("r2", "ann", ("p2", "p1")),
+            Shown("r3", "ann", ()),
+            Shown("r4", "ann", ("p4",)),
+        ]
+        store.erase_user("ann")
+        assert [each.ranking_id for each in store.rankings()] == ["a"]
 
 
 class TestPeople:

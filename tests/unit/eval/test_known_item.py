@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import replace
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from eval.known_item import (
     FORMS,
-    KIND_PRODUCTS,
     KnownItemQuery,
-    _kinds,
-    _misspelt,
     evaluate_known_items,
     known_item_queries,
 )
+from finetune.splitting import product_part
 from tasteline.types import Product
 
 BRANDS = ("Acme", "Borealis", "Cobalt", "Dune")
@@ -79,21 +72,22 @@ def test_the_answers_fit(products: list[Product], queries: tuple[KnownItemQuery,
             assert any("lamp" in answer.title or "mug" in answer.title for answer in answers)
 
 
-def test_kinds_are_the_phrases_that_brands_share(products: list[Product]) -> None:
-    assert set(_kinds(products)) == set(KINDS)
-    assert _kinds(products[: KIND_PRODUCTS - 1]) == [None] * (KIND_PRODUCTS - 1)
-    assert set(_kinds([replace(product, brand="Acme", title="Acme X1 desk lamp") for product in products])) == {None}
-
-
-def test_a_feed_without_brands_names_the_kind_at_the_end_of_the_first_segment() -> None:
-    feed = [Product(str(number), f"Vintage {number} Oak Wall Clock | Gift, large") for number in range(KIND_PRODUCTS)]
-    assert set(_kinds(feed)) == {"wall clock"}
-
-
 def test_a_form_that_the_catalogue_does_not_allow_is_left_out() -> None:
     bare = [Product(str(number), f"thing number {number} of many") for number in range(5)]
     assert {query.form for query in known_item_queries(bare, each=3)} == {"fragment"}
     assert known_item_queries([], each=3) == ()
+
+
+def test_a_part_is_asked_about_its_own_products_alone(products: list[Product]) -> None:
+    valid = {product.id for product in products if product_part(product.id) == "valid"}
+    made = known_item_queries(products, each=10, seed=3, part="valid")
+    assert made
+    for query in made:
+        assert query.relevant & valid
+    assert {query.text for query in made if query.form == "fragment"} != {
+        query.text for query in known_item_queries(products, each=10, seed=3) if query.form == "fragment"
+    }
+    assert known_item_queries([product for product in products if product.id not in valid], part="valid") == ()
 
 
 def test_perfect_and_useless_systems(queries: tuple[KnownItemQuery, ...]) -> None:
@@ -131,12 +125,3 @@ def test_all_weighs_the_forms_equally() -> None:
     row = evaluate_known_items(made, [AlwaysA()])["a"]
     assert row["kind"]["mrr@10"] == 0.5
     assert row["all"]["mrr@10"] == pytest.approx(0.25)
-
-
-@given(st.text(alphabet="abcdefgh", min_size=5, max_size=12), st.integers(0, 2**16))
-def test_a_slip_of_the_finger_is_small(word: str, seed: int) -> None:
-    slipped = _misspelt(word, random.Random(seed))
-    assert slipped[0] == word[0]
-    assert abs(len(slipped) - len(word)) <= 1
-    if len(slipped) == len(word):
-        assert sum(left != right for left, right in zip(slipped, word, strict=True)) in (0, 2)
