@@ -7,6 +7,7 @@ adapter follows from the architecture that the model's own configuration names, 
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers.utils import logging
+from transformers.utils import logging as bars
 
 from finetune.lora.settings import LoraSettings
 from tasteline.errors import InvalidInput, MissingExtra
@@ -39,16 +40,21 @@ ADAPTER, MERGED = "adapter", "merged"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the bars of transformers, and without what PEFT 0.21 asks transformers 5.23 for by an old name."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    """Without bars and reports of what was loaded, and without what PEFT 0.21 asks transformers 5.23 for by an old name.
+
+    Of the whole process, as these libraries know no other way.
+    """
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)
             yield
     finally:
+        logging.disable(logging.NOTSET)
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def with_adapter(model: Any, task: Task, base: str, settings: LoraSettings, fresh: Sequence[str] = ()) -> Any:
