@@ -6,7 +6,6 @@ from its checkpoint to the same weights, on one machine with one number of threa
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasteline.errors import InvalidInput
+from finetune.checkpoint import read_checkpoint, write_checkpoint
 
 Weights = dict[str, Tensor]
 WARM_AVERAGE = 10
@@ -187,32 +186,21 @@ class Job:
 
     def _save(self) -> None:
         assert self._checkpoint is not None
-        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        writing = self._checkpoint.with_suffix(".tmp")
         state = {**asdict(self._state), "curve": [asdict(epoch) for epoch in self._state.curve]}
-        torch.save(
-            {
-                "fingerprint": self._fingerprint,
-                "state": state,
-                "weights": self._copy(self._parameters),
-                "average": self._average,
-                "best": self._best,
-                "optimiser": self._optimiser.state_dict(),
-                "random": torch.random.get_rng_state(),
-            },
-            writing,
-        )
-        os.replace(writing, self._checkpoint)
+        content = {
+            "state": state,
+            "weights": self._copy(self._parameters),
+            "average": self._average,
+            "best": self._best,
+            "optimiser": self._optimiser.state_dict(),
+            "random": torch.random.get_rng_state(),
+        }
+        write_checkpoint(self._checkpoint, self._fingerprint, content)
 
     def _resume(self) -> None:
-        if self._checkpoint is None or not self._checkpoint.is_file():
+        stored = read_checkpoint(self._checkpoint, self._fingerprint)
+        if stored is None:
             return
-        stored = torch.load(self._checkpoint, weights_only=True)
-        if stored["fingerprint"] != self._fingerprint:
-            raise InvalidInput(
-                f"{self._checkpoint} was left by a training on other data or with other settings; go on with those, or "
-                "delete the file and begin anew"
-            )
         self._load(stored["weights"])
         self._average, self._best = stored["average"], stored["best"]
         self._optimiser.load_state_dict(stored["optimiser"])

@@ -7,7 +7,6 @@ it loads torch and transformers. Knows no asyncio and no time limits.
 from __future__ import annotations
 
 import itertools
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from transformers import ContinuousBatchingConfig, GenerationConfig
 from app.llm.text import TextStream
 from app.llm.transformers_steering import LabelLogits, SchemaMask, SteeredRequests, Steering
 from app.llm.transformers_weights import load
+from retrieval.adapters.chat_template import ChatTemplate
 from retrieval.text import well_formed
 from tasteline.errors import EngineFailed, InvalidInput, TooLarge
 from tasteline.types import ChatMessage
@@ -54,7 +54,7 @@ class Engine:
         torch.set_num_threads(threads)  # of the whole process: PyTorch knows no other way
         self._model, self._tokenizer = load(model)
         self._encoding = threading.Lock()  # a tokenizer keeps its options as state
-        self._specials = _specials(self._tokenizer)
+        self._chat = ChatTemplate(self._tokenizer)
         self._ends = _end_tokens(self._model, self._tokenizer)
         vocabulary = self._model.get_output_embeddings().weight.shape[0]
         self._grammar_tokens = llguidance.hf.from_tokenizer(self._tokenizer, vocabulary, sorted(self._ends))
@@ -96,14 +96,14 @@ class Engine:
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Tokens up to where the answer begins."""
         with self._encoding:
-            return self._encode(self._text(messages))
+            return self._chat.ids(self._chat.text(messages))
 
     def first_tokens(self, messages: Sequence[ChatMessage], labels: Sequence[str]) -> list[int]:
         """The token that each label begins with behind these messages. Raises InvalidInput where two are the same."""
         with self._encoding:
-            text = self._text(messages)
-            start = len(self._encode(text))
-            ids = [self._encode(text + well_formed(label))[start : start + 1] for label in labels]
+            text = self._chat.text(messages)
+            start = len(self._chat.ids(text))
+            ids = [self._chat.ids(text + well_formed(label))[start : start + 1] for label in labels]
         firsts: dict[int, str] = {}
         for label, tokens in zip(labels, ids, strict=True):
             if not tokens:
@@ -162,17 +162,6 @@ class Engine:
         end: Literal["stop", "length"] = "stop" if tokens and tokens[-1] in self._ends else "length"
         receive(Written(tokens, end if finished else None))
 
-    def _text(self, messages: Sequence[ChatMessage]) -> str:
-        """In the model's own chat template; a `<|im_end|>` in somebody's text must not end their turn."""
-        history = [
-            {"role": message.role, "content": self._specials.sub(r"\g<0> ", well_formed(message.content))}
-            for message in messages
-        ]
-        return str(self._tokenizer.apply_chat_template(history, tokenize=False, add_generation_prompt=True))
-
-    def _encode(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-
     def _longest(self) -> int:
         """Tokens of prompt and answer together: the model's window, or the cache where that is smaller."""
         window = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
@@ -193,16 +182,6 @@ class Engine:
         manager = self._model.init_continuous_batching(greedy, batching)
         manager.logit_processor = self._steered.as_list()
         return manager
-
-
-def _specials(tokenizer: Any) -> re.Pattern[str]:
-    """Matches the first character of a special token in a text, behind which it is broken up.
-
-    `<|` is broken wherever it stands, known to this tokenizer or not.
-    """
-    written = {str(token.content) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    beginnings = ["<|", *sorted(token for token in written if len(token) > 1 and not token.startswith("<|"))]
-    return re.compile("|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in beginnings))
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:

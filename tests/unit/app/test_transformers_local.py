@@ -14,15 +14,12 @@ import pytest
 from app.llm.transformers_local import TransformersLanguageModel
 from tasteline.errors import DeadlineExceeded, EngineFailed, InvalidInput, MissingExtra, Overloaded, TooLarge
 from tasteline.types import ChatMessage, Piece
+from tests.unit.tiny_models import make_chat_model
 
 # peft 0.21 asks for a property that transformers 5.23 has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
 HELLO = (ChatMessage("system", "Be brief."), ChatMessage("user", "Which pan is good for eggs?"))
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 SCHEMA = json.dumps(
     {
         "type": "object",
@@ -36,56 +33,10 @@ SCHEMA = json.dumps(
 )
 
 
-def make_tokenizer(folder: Path) -> None:
-    """Every byte is a token, so any text can be written; a few words are, too."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    specials = ["<|im_end|>", "<|im_start|>", "<sep>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=[AddedToken(special, special=True) for special in specials],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["Yes Yes No No Maybe search chat intent pans for eggs"] * 9, trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>", chat_template=TEMPLATE
-    )
-    fast.save_pretrained(folder)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two random layers."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
     folder = tmp_path_factory.mktemp("models") / "tiny-chat"
-    make_tokenizer(folder)
-    torch.manual_seed(7)
-    config = LlamaConfig(
-        vocab_size=400,
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        eos_token_id=0,
-        pad_token_id=0,
-        bos_token_id=None,
-        initializer_range=0.4,
-    )
-    network = LlamaForCausalLM(config)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    texts = [tokenizer.decode([token], skip_special_tokens=True) for token in range(config.vocab_size)]
-    with torch.no_grad():  # what is no text of its own is never the likeliest: a logit of 0 among hundreds
-        network.lm_head.weight[[not text or not text.isascii() for text in texts]] = 0
-    network.save_pretrained(folder)
+    make_chat_model(folder)
     return folder
 
 
