@@ -16,6 +16,7 @@ import structlog
 from retrieval.fusion import Fused, fuse
 from retrieval.live import Indexes, LiveIndex
 from retrieval.models.behaviour import BehaviourCounts
+from retrieval.reranking import Reranking, ToRerank
 from retrieval.understanding import merge
 from retrieval.understanding.words_en import STOP_WORDS
 from tasteline.errors import TransientError
@@ -65,6 +66,8 @@ class SearchQuery:
     """Understood elsewhere: adds to what the request means, so it ranks; no product needs to carry the words."""
     floor: float = 0.0
     """Share of the best score below which a product is left out: few good ones rather than many."""
+    deadline: float | None = None
+    """In `time.monotonic()`: what would not be done by then and can be left out is left out."""
 
 
 Understand = Callable[[str, Collection[str]], Understood]
@@ -83,12 +86,14 @@ class Searcher:
         understand: Understand,
         counts: Callable[[], BehaviourCounts],
         new_id: Callable[[], str],
+        reranking: Reranking | None = None,
     ) -> None:
         self._live = live
         self._embedder = embedder
         self._understand = understand
         self._counts = counts
         self._new_id = new_id
+        self._reranking = reranking
 
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
@@ -97,8 +102,14 @@ class Searcher:
         with self._live.read() as indexes:
             masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, meanings, strict=True)]
             nearest = self._nearest(indexes, vectors, masks)
-            rankings = [self._rank(indexes, *of_one) for of_one in zip(queries, meanings, masks, nearest, strict=True)]
-        return rankings if vectors.any() or not queries else [replace(r, degraded=("meaning",)) for r in rankings]
+            depth = self._reranking.depth if self._reranking else 0
+            longer = [replace(query, limit=max(query.limit, depth)) for query in queries] if depth else queries
+            rankings = [self._rank(indexes, *of_one) for of_one in zip(longer, meanings, masks, nearest, strict=True)]
+        if depth and self._reranking:  # outside the indexes, which must not be held so long
+            rankings = self._reranking.order(list(map(_to_rerank, queries, meanings, rankings)))
+        if vectors.any() or not queries:
+            return rankings
+        return [replace(ranking, degraded=("meaning", *ranking.degraded)) for ranking in rankings]
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         """Zeros, which are close to nothing, where the embedder does not answer: words alone then decide."""
@@ -241,6 +252,12 @@ def understood(query: SearchQuery, understand: Understand) -> Understood:
 def _meant(query: SearchQuery, understood: Understood) -> str:
     """What is embedded: the words left to match, and the soft ones after them."""
     return " ".join((understood.query, *query.soft)).strip()
+
+
+def _to_rerank(query: SearchQuery, understood: Understood, ranking: Ranking) -> ToRerank:
+    """An order that the shopper chose is left alone."""
+    need = _meant(query, understood) if understood.sort == "relevance" else ""
+    return ToRerank(ranking, need, query.limit, query.deadline)
 
 
 Sought = Sequence[tuple[str, str]]
