@@ -11,16 +11,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import structlog
 
 from retrieval.fusion import Fused, fuse
 from retrieval.live import Indexes, LiveIndex
+from retrieval.meaning import Meaning
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.reranking import Reranking, ToRerank
 from retrieval.understanding import merge
 from retrieval.understanding.words_en import STOP_WORDS
-from tasteline.errors import TransientError
-from tasteline.ports import Embedder
 from tasteline.types import (
     Constraint,
     Filters,
@@ -47,8 +45,6 @@ SORTABLE_SHARE = 0.75
 ADDS_UP = {"without"}
 """Kinds of constraint that join what was said before; of the others the last one said holds."""
 WORD = re.compile(r"\w+")
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +78,12 @@ class Searcher:
     def __init__(
         self,
         live: LiveIndex,
-        embedder: Embedder,
         understand: Understand,
         counts: Callable[[], BehaviourCounts],
         new_id: Callable[[], str],
         reranking: Reranking | None = None,
     ) -> None:
         self._live = live
-        self._embedder = embedder
         self._understand = understand
         self._counts = counts
         self._new_id = new_id
@@ -98,9 +92,11 @@ class Searcher:
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
         meanings = [understood(query, self._understand) for query in queries]
-        vectors = self._vectors([_meant(*of_one) for of_one in zip(queries, meanings, strict=True)])
+        texts = [_meant(*of_one) for of_one in zip(queries, meanings, strict=True)]
+        meaning = Meaning(texts, self._live.embedder)
         with self._live.read() as indexes:
-            masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, meanings, strict=True)]
+            vectors = meaning.by(indexes.embedder)
+            masks = [self._mask(indexes, query, meant) for query, meant in zip(queries, meanings, strict=True)]
             nearest = self._nearest(indexes, vectors, masks)
             depth = self._reranking.depth if self._reranking else 0
             longer = [replace(query, limit=max(query.limit, depth)) for query in queries] if depth else queries
@@ -110,14 +106,6 @@ class Searcher:
         if vectors.any() or not queries:
             return rankings
         return [replace(ranking, degraded=("meaning", *ranking.degraded)) for ranking in rankings]
-
-    def _vectors(self, texts: Sequence[str]) -> Vectors:
-        """Zeros, which are close to nothing, where the embedder does not answer: words alone then decide."""
-        try:
-            return self._embedder.encode(texts, "query")
-        except TransientError as error:
-            log.warning("meaning_skipped", error=type(error).__name__)
-            return np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
 
     def _mask(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> Mask | None:
         """None where everything may be shown: such queries are scanned together."""
