@@ -19,19 +19,23 @@ from app.agent.pipeline import Assistant
 from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import Voice
-from app.engines import open_embedder, open_language_model, open_store
+from app.encoders import Encoders
+from app.engines import open_language_model, open_store
 from app.indexing import open_live
 from app.learned_ranking import follow_learned, learned_source
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
+from app.trained import TrainedModels
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Progress
+from retrieval.live_model import in_use
 from retrieval.models import sources
 from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
+from retrieval.reranking import Reranking
 from retrieval.search import Searcher
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
@@ -48,19 +52,22 @@ def open_shop(
     """Wire and warm everything; returns when the shop can answer. `language_model` overrides the setting."""
     new_id = new_id or (lambda: secrets.token_hex(8))
     store, metrics = open_store(settings), metrics or Metrics()
-    embedder = open_embedder(settings)
-    live = open_live(settings, store, embedder)
+    encoders = Encoders(settings)
+    live = open_live(settings, store, encoders.to_start_with())
     live.sync(progress)
+    models = TrainedModels(settings, encoders, live, lambda step: metrics.follow_failures.labels(step).inc())
+    models.tick()
     behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
     behaviour.open()
     reader = Reader(live)
     reader.follow()
-    searcher = Searcher(live, embedder, reader, behaviour, new_id)
-    learned, next_item = learned_source(settings, embedder, live)
+    reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
+    searcher = Searcher(live, reader, behaviour, new_id, reranking)
+    learned, next_item = learned_source(settings, encoders, live)
     proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
-    wishes = sources.Wishes(embedder, lambda: live.present)
+    wishes = sources.Wishes(lambda: live.present)
     guide = Guide(live, behaviour)
-    newcomers = Newcomers(embedder, live, reader, behaviour, guide)
+    newcomers = Newcomers(live, reader, behaviour, guide)
     recommender = Recommender(
         live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers, learned.ready
     )
@@ -88,7 +95,6 @@ def open_shop(
         settings=settings,
         store=store,
         live=live,
-        embedder=embedder,
         searcher=searcher,
         recommender=recommender,
         newcomers=newcomers,
@@ -98,9 +104,10 @@ def open_shop(
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,
+        models=models,
         workers=ThreadPoolExecutor(max_workers=4, thread_name_prefix="shop"),
         rankings=rankings,
         reader=reader,
         featured=featured_in(settings.home),
-        trained=(next_item,),
+        trained=(next_item, *models.followed),
     )

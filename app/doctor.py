@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import engines, indexing, learned_ranking
+from app.encoders import Encoders
 from retrieval.model_card import KINDS, ModelKind
 from retrieval.registry import Registry
 from tasteline.errors import DeadlineExceeded, InvalidInput, TastelineError
@@ -113,10 +114,10 @@ def _trained(kind: ModelKind, settings: Settings) -> str:
 
 
 def _next_item(settings: Settings) -> str:
-    """Opened as the service does, with the embedder that is set."""
+    """Opened as the service does, with the encoders that are here."""
     told = _trained("next-item", settings)
     if (live := Registry(settings.home).live("next-item")) is not None:
-        learned_ranking.ranker_of(live, engines.open_embedder(settings))
+        learned_ranking.ranker_of(live, Encoders(settings))
     return told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasteline.ports import Embedder, LanguageModel, Store, VectorIndex
+from tasteline.ports import Embedder, LanguageModel, Reranker, Store, VectorIndex
 from tasteline.settings import Settings
 
 
@@ -14,20 +14,25 @@ def open_store(settings: Settings) -> Store:
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """The configured embedder behind the cache of texts already embedded."""
-    from retrieval.embedding import CachedEmbedder, EmbeddingCache
+    """The live encoder, or the configured one where none was promoted, behind the cache of texts already embedded."""
+    from app.encoders import Encoders
 
-    return CachedEmbedder(_bare_embedder(settings), EmbeddingCache(settings.home / "embeddings.db"))
+    return Encoders(settings).live()
 
 
-def _bare_embedder(settings: Settings) -> Embedder:
+def published_encoder(settings: Settings) -> Embedder:
+    """The one of the settings, without a cache."""
     if settings.embedder == "hashing":
         from retrieval.adapters.embedder_hashing import HashingEmbedder
 
         return HashingEmbedder()
     from retrieval.adapters.weights import encoder_path
 
-    model = encoder_path(settings.embedder_model)
+    return encoder_in(encoder_path(settings.embedder_model), settings)
+
+
+def encoder_in(model: str, settings: Settings) -> Embedder:
+    """A folder or hub id, by the configured engine."""
     if settings.embedder == "sentence-transformers":
         from retrieval.adapters.embedder_sentence_transformers import SentenceTransformersEmbedder
 
@@ -35,6 +40,22 @@ def _bare_embedder(settings: Settings) -> Embedder:
     from retrieval.adapters.embedder_openvino import OpenVinoEmbedder
 
     return OpenVinoEmbedder(model, settings.home / "models", settings.embedder_threads)
+
+
+def open_reranker(folder: str, served_name: str, settings: Settings) -> Reranker:
+    """The cross-encoder in `folder`; on a server, what it serves under `served_name`."""
+    if settings.reranker == "server":
+        from retrieval.adapters.reranker_server import ServerReranker
+
+        key = settings.reranker_key.get_secret_value() if settings.reranker_key else None
+        return ServerReranker(settings.reranker_url, served_name, key)
+    if settings.reranker == "sentence-transformers":
+        from retrieval.adapters.reranker_sentence_transformers import SentenceTransformersReranker
+
+        return SentenceTransformersReranker(folder)
+    from retrieval.adapters.reranker_openvino import OpenVinoReranker
+
+    return OpenVinoReranker(folder, settings.home / "models", settings.embedder_threads)
 
 
 def new_vectors(settings: Settings, dimension: int) -> VectorIndex:

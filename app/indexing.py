@@ -20,7 +20,7 @@ def open_live(settings: Settings, store: Store, embedder: Embedder, *, fresh: bo
     """The indexes as of the last snapshot (empty when `fresh` or none). Raises SnapshotMismatch."""
     from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 
-    live = LiveIndex(store, embedder, lambda: new_vectors(settings, embedder.dimension), TantivyLexicalIndex)
+    live = LiveIndex(store, embedder, lambda width: new_vectors(settings, width), TantivyLexicalIndex)
     if not fresh:
         load_snapshot(live, new_vectors(settings, embedder.dimension), embedder, settings.home)
     return live

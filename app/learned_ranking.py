@@ -1,6 +1,6 @@
 """The trained next-item ranker in the service: which one is live, and how it becomes a source of recommendations.
 
-Takes settings, embedder and indexes; gives the source and the model that it follows. PyTorch is loaded with the first
+Takes settings, encoders and indexes; gives the source and the model that it follows. PyTorch is loaded with the first
 ranker, not before.
 """
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.encoders import Encoders
 from app.engines import new_vectors
 from retrieval.live import LiveIndex
 from retrieval.live_model import LiveModel
 from retrieval.models.learned import LearnedSource
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
-from tasteline.ports import Embedder, Need, VectorIndex
+from tasteline.ports import Need, VectorIndex
 from tasteline.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NOBODY = Need(_NOTHING, np.zeros(0, np.float32), _NOTHING, np.zeros(0, np.float3
 
 
 def learned_source(
-    settings: Settings, embedder: Embedder, live: LiveIndex
+    settings: Settings, encoders: Encoders, live: LiveIndex
 ) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
     """A source that ranks by whatever next-item model is live, and that model; empty until one is."""
 
@@ -46,7 +47,10 @@ def learned_source(
             from retrieval.adapters.threads import one_torch_thread
 
             one_torch_thread()  # nothing else here computes with PyTorch
-        return ranker_of(entry, embedder)
+        stored = ranker_of(entry, encoders)
+        if stored.embedder != live.embedder.name and (own := encoders.named(stored.embedder)) is not None:
+            live.keep(own)
+        return stored
 
     model = LiveModel(Registry(settings.home), "next-item", loaded_from, tried)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
@@ -56,19 +60,24 @@ def learned_source(
 def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:
     """Load what was promoted, and lay it on the catalogue before a shopper asks."""
     model.follow()
-    if (loaded := model.current()) is not None:
+    loaded = model.current()
+    if loaded is not None:
         with live.read():
             source.lay(loaded.model)
+    live.keep_only({loaded.model.embedder} if loaded is not None else ())
 
 
-def ranker_of(entry: Entry, embedder: Embedder) -> StoredRanker:
-    """Raises InvalidInput where it knows texts by the vectors of another embedder."""
+def ranker_of(entry: Entry, encoders: Encoders) -> StoredRanker:
+    """Raises InvalidInput where it knows texts by the vectors of an encoder that is not here.
+
+    It need not be that of the requests: the ranker keeps vectors of its own beside.
+    """
     from retrieval.models.ranker_files import read_ranker
 
     stored = read_ranker(entry.folder)
-    if stored.embedder != embedder.name:
+    if encoders.named(stored.embedder) is None:
         raise InvalidInput(
-            f"it was trained on texts embedded by {stored.embedder}, the shop uses {embedder.name}; train it anew with "
-            "`tasteline train next-item`, or set TASTELINE_EMBEDDER back"
+            f"it was trained on texts embedded by {stored.embedder}, the shop uses {encoders.published().name}; train "
+            "it anew with `tasteline train next-item`, or set TASTELINE_EMBEDDER back"
         )
     return stored

@@ -65,7 +65,7 @@ def _lifespan(
         app.state.shop = shop
         app.state.chats = Admission(settings.chats_at_once, "conversations", settings.deadline_seconds / 4)
         app.state.searches = Batcher(shop.searcher.search, searching, lanes=LANES)
-        shop.follower.start()
+        shop.start()
         try:
             yield
         finally:

@@ -12,10 +12,11 @@ from app.admission import Admission
 from app.agent.interest_words import InterestWriter
 from app.agent.pipeline import Assistant
 from app.telemetry import Metrics
+from app.trained import TrainedModels
 from retrieval.commit_batcher import CommitBatcher
 from retrieval.follow import Follower, Reader
 from retrieval.live import LiveIndex
-from retrieval.live_model import LiveModel
+from retrieval.live_model import Followed
 from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
@@ -45,7 +46,6 @@ class Shop:
     settings: Settings
     store: Store
     live: LiveIndex
-    embedder: Embedder
     searcher: Searcher
     recommender: Recommender
     newcomers: Newcomers
@@ -55,13 +55,24 @@ class Shop:
     writer: CommitBatcher
     metrics: Metrics
     follower: Follower
+    models: TrainedModels
     workers: ThreadPoolExecutor
     rankings: deque[tuple[Ranking, str | None]]
     reader: Reader
-    trained: tuple[LiveModel[object], ...] = ()
+    trained: tuple[Followed, ...] = ()
     """Models of the registry that this service uses, one of each kind."""
     featured: list[Featured] = field(default_factory=list)
     waiting: Admission = field(default_factory=lambda: Admission(WORK_WAITING, "requests"))
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of this moment: another one may be promoted."""
+        return self.live.embedder
+
+    def start(self) -> None:
+        """Follow store and registry from now on."""
+        self.follower.start()
+        self.models.start()
 
     def caught_up(self) -> None:
         """Returns when everything in the store is searchable."""
@@ -76,6 +87,7 @@ class Shop:
         self.assistant.close()
         self.workers.shutdown(wait=True, cancel_futures=True)
         self.writer.close()
+        self.models.close()
         self.follower.close()
         if self.language_model is not None:
             self.language_model.close()

@@ -120,9 +120,13 @@ class Follower:
         while not self._stop.wait(TICK_SECONDS):
             self.tick()
 
-    def close(self) -> None:
-        """Stops the thread, then runs every step a last time."""
+    def stop(self) -> None:
+        """Ends the thread; returns when the step that it is at is over."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def close(self) -> None:
+        """Stops the thread, then runs every step a last time."""
+        self.stop()
         self.tick()

@@ -1,15 +1,17 @@
 """Catalogue, vectors and words kept in step with the store while the service answers.
 
 Takes changes from the store by revision, embeds what changed, and applies them to all three indexes at once under one
-lock, so that a reader never sees them disagree. Knows nothing of queries or people.
+lock, so that a reader never sees them disagree. The encoder that made the vectors is one of them: it is exchanged
+together with all vectors (`adopt`), and who embeds a request does it by that of the indexes. Knows nothing of queries
+or people.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from zlib import crc32
 
@@ -18,7 +20,7 @@ import numpy as np
 from retrieval.catalogue import Catalogue
 from retrieval.text import product_text
 from tasteline.ports import CatalogueStore, Change, Embedder, LexicalIndex, VectorIndex
-from tasteline.types import Product
+from tasteline.types import Product, Rows
 
 BATCH = 2_000
 """Changes applied under one lock: some 50 ms of work for the indexes."""
@@ -26,17 +28,39 @@ DEAD_SHARE = 0.5
 """Rebuild when more rows than this share are dead, so that scans do not pay for what is gone."""
 FEW_ROWS = 1_000
 
+EMBEDDED_AT_ONCE = 256
+"""Texts, for another encoder: half a second of all cores, and requests come in between."""
+
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Vectors of the same rows by another encoder than that of the requests."""
+
+    embedder: Embedder
+    vectors: VectorIndex
 
 
 @dataclass(slots=True)
 class Indexes:
-    """One generation: row r means the same product in all three."""
+    """One generation: row r means the same product in all of them."""
 
     catalogue: Catalogue
     vectors: VectorIndex
     lexical: LexicalIndex
+    embedder: Embedder
+    """Made `vectors`; a request is embedded by it and no other."""
     revision: int = 0
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """By the encoder's name: for models that know products by its vectors."""
+
+    def vectors_by(self, embedder: str) -> VectorIndex:
+        """Raises KeyError where nobody keeps vectors by an encoder of this name, see `LiveIndex.keep`."""
+        return self.vectors if embedder == self.embedder.name else self.beside[embedder].vectors
+
+    def all_vectors(self) -> list[Beside]:
+        return [Beside(self.embedder, self.vectors), *self.beside.values()]
 
 
 def fingerprint(product: Product) -> int:
@@ -51,16 +75,16 @@ class LiveIndex:
         self,
         store: CatalogueStore,
         embedder: Embedder,
-        new_vectors: Callable[[], VectorIndex],
+        new_vectors: Callable[[int], VectorIndex],
         new_lexical: Callable[[], LexicalIndex],
     ) -> None:
+        """`new_vectors`: dimension → an empty index."""
         self._store = store
-        self._embedder = embedder
         self._new_vectors = new_vectors
         self._new_lexical = new_lexical
         self._reading = threading.RLock()
         self._syncing = threading.Lock()
-        self._indexes = Indexes(Catalogue(), new_vectors(), new_lexical())
+        self._indexes = Indexes(Catalogue(), new_vectors(embedder.dimension), new_lexical(), embedder)
 
     @contextmanager
     def read(self) -> Iterator[Indexes]:
@@ -72,6 +96,11 @@ class LiveIndex:
     def present(self) -> Indexes:
         """The indexes of this moment, for code that runs inside `read()` already."""
         return self._indexes
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of this moment. Who embeds and then searches compares it with that of the indexes: `retrieval.meaning`."""
+        return self._indexes.embedder
 
     @property
     def revision(self) -> int:
@@ -99,7 +128,7 @@ class LiveIndex:
         catalogue.add(products)
         lexical.add(products)
         with self._reading:
-            self._indexes = Indexes(catalogue, vectors, lexical, revision)
+            self._indexes = Indexes(catalogue, vectors, lexical, self._indexes.embedder, revision)
         return True
 
     def sync(self, progress: Progress | None = None) -> int:
@@ -116,20 +145,80 @@ class LiveIndex:
             self._compact_if_worth_it()
         return applied
 
+    def adopt(self, embedder: Embedder, progress: Progress | None = None) -> None:
+        """Exchange the encoder, and with it all vectors: requests are answered by the old one until all is ready.
+
+        Takes as long as embedding the catalogue. The old vectors are kept beside (`keep_only` lets go of them), so that
+        the way back takes no time. Whatever `embedder` raises is passed on, and nothing has changed.
+        """
+        if embedder.name == self._indexes.embedder.name:
+            return
+        with self._embedded(embedder, progress) as vectors, self._reading:
+            now = self._indexes
+            beside = {each.embedder.name: each for each in now.all_vectors() if each.embedder.name != embedder.name}
+            self._indexes = replace(now, vectors=vectors, embedder=embedder, beside=beside)
+
+    def keep(self, embedder: Embedder, progress: Progress | None = None) -> None:
+        """Vectors by this encoder, too, for a model that knows products by them."""
+        if embedder.name in {each.embedder.name for each in self._indexes.all_vectors()}:
+            return
+        with self._embedded(embedder, progress) as vectors, self._reading:
+            now = self._indexes
+            self._indexes = replace(now, beside={**now.beside, embedder.name: Beside(embedder, vectors)})
+
+    def keep_only(self, embedders: Collection[str]) -> None:
+        """Let go of vectors that nobody needs any more; those of the requests stay."""
+        if self._indexes.beside.keys() - set(embedders):
+            with self._syncing, self._reading:
+                now = self._indexes
+                kept = {name: each for name, each in now.beside.items() if name in embedders}
+                self._indexes = replace(now, beside=kept)
+
+    @contextmanager
+    def _embedded(self, embedder: Embedder, progress: Progress | None) -> Iterator[VectorIndex]:
+        """Vectors of all rows, while no row can be added. What came during the long part is embedded at its end."""
+        known = self._indexes.beside.get(embedder.name)
+        catalogue, vectors = self._indexes.catalogue, self._new_vectors(embedder.dimension)
+        if known is None:
+            self._embed_rows(catalogue, vectors, embedder, progress)
+        with self._syncing:
+            now = self._indexes
+            known = now.beside.get(embedder.name)
+            if known is None and now.catalogue is not catalogue:  # compacted meanwhile: other rows, the same texts
+                vectors = self._new_vectors(embedder.dimension)
+            if known is None:
+                self._embed_rows(now.catalogue, vectors, embedder, None)
+            yield vectors if known is None else known.vectors
+
+    def _embed_rows(
+        self, catalogue: Catalogue, vectors: VectorIndex, embedder: Embedder, progress: Progress | None
+    ) -> None:
+        """Those of `catalogue` that `vectors` does not have yet; a dead row has zeros."""
+        while (start := len(vectors)) < len(catalogue):
+            with self._reading:
+                rows = range(start, min(start + EMBEDDED_AT_ONCE, len(catalogue)))
+                alive = catalogue.alive
+                texts = [product_text(catalogue.product(row)) if alive[row] else "" for row in rows]
+            vectors.add(embedder.encode(texts, "document"))
+            if progress:
+                progress(len(vectors), len(catalogue))
+
     def _apply(self, batch: Sequence[Change]) -> None:
         products = [change.product for change in batch if change.product is not None]
         gone = [change.product_id for change in batch if change.product is None]
-        vectors = self._embedder.encode([product_text(product) for product in products], "document")
+        texts = [product_text(product) for product in products]
+        made = [each.embedder.encode(texts, "document") for each in self._indexes.all_vectors()]
         with self._reading:
             indexes = self._indexes
             indexes.catalogue.remove(gone)
             try:
                 if products:
-                    indexes.vectors.add(vectors)
+                    for each, vectors in zip(indexes.all_vectors(), made, strict=True):
+                        each.vectors.add(vectors)
                     indexes.lexical.add(products)
                     indexes.catalogue.add(products)
             finally:
-                _level(indexes, self._embedder.dimension)
+                _level(indexes)
             indexes.revision = batch[-1].revision
 
     def _compact_if_worth_it(self) -> None:
@@ -139,19 +228,27 @@ class LiveIndex:
             return
         rows = np.flatnonzero(old.catalogue.alive)
         products = [old.catalogue.product(int(row)) for row in rows]
-        fresh = Indexes(Catalogue(), self._new_vectors(), self._new_lexical(), old.revision)
+        first, *others = [self._taken(each, rows) for each in old.all_vectors()]
+        beside = {each.embedder.name: each for each in others}
+        fresh = Indexes(Catalogue(), first.vectors, self._new_lexical(), old.embedder, old.revision, beside)
         fresh.catalogue.add(products)
         fresh.lexical.add(products)
-        fresh.vectors.add(old.vectors.vectors(rows))
         with self._reading:
             self._indexes = fresh
 
+    def _taken(self, each: Beside, rows: Rows) -> Beside:
+        vectors = self._new_vectors(each.embedder.dimension)
+        vectors.add(each.vectors.vectors(rows))
+        return Beside(each.embedder, vectors)
 
-def _level(indexes: Indexes, dimension: int) -> None:
-    """After an engine failed half-way: dead rows where one is behind, so that the next row is the same in all three."""
-    rows = max(len(indexes.catalogue), len(indexes.vectors), len(indexes.lexical))
-    if missing := rows - len(indexes.vectors):
-        indexes.vectors.add(np.zeros((missing, dimension), dtype=np.float32))
+
+def _level(indexes: Indexes) -> None:
+    """After an engine failed half-way: dead rows where one is behind, so that the next row is the same in all."""
+    every = indexes.all_vectors()
+    rows = max(len(indexes.catalogue), len(indexes.lexical), *(len(each.vectors) for each in every))
+    for each in every:
+        if missing := rows - len(each.vectors):
+            each.vectors.add(np.zeros((missing, each.embedder.dimension), dtype=np.float32))
     if missing := rows - len(indexes.lexical):
         indexes.lexical.add([None] * missing)
     if missing := rows - len(indexes.catalogue):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -27,6 +27,20 @@ class Loaded(Generic[T_co]):
 
     entry: Entry
     model: T_co
+
+
+class Followed(Protocol):
+    """What a service tells of any live model."""
+
+    @property
+    def kind(self) -> ModelKind: ...
+    def current(self) -> Loaded[object] | None: ...
+    @property
+    def problem(self) -> str | None: ...
+    @property
+    def progress(self) -> str | None:
+        """What is under way, for people; None where nothing takes long."""
+        ...
 
 
 class LiveModel(Generic[T_co]):
@@ -63,6 +77,10 @@ class LiveModel(Generic[T_co]):
     def problem(self) -> str | None:
         """Why what is live in the registry is not what is in use; None where all is well."""
         return self._problem
+
+    @property
+    def progress(self) -> str | None:
+        return None
 
     def follow(self) -> None:
         """Load what was promoted since the last call; one stat of a file where nothing was.
@@ -101,3 +119,9 @@ class LiveModel(Generic[T_co]):
 
     def _in_use(self) -> str | None:
         return self._loaded.entry.id if self._loaded else None
+
+
+def in_use(live: LiveModel[T_co]) -> T_co | None:
+    """The model alone, for who asks only it."""
+    loaded = live.current()
+    return loaded.model if loaded is not None else None

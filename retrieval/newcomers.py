@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import structlog
 
 from retrieval.fusion import Fused, fuse
 from retrieval.interests import topic_of
 from retrieval.live import Indexes, LiveIndex
+from retrieval.meaning import Meaning
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.search import Understand, by_words_and_meaning, match_reasons, telling_words
 from retrieval.understanding import merge
 from retrieval.welcome import Question, Welcome
-from tasteline.errors import TransientError
-from tasteline.ports import CandidateSource, Embedder, Need
-from tasteline.types import Choice, Constraint, Filters, Mask, Reason, Relaxation, Rows, Scores, Understood, Vectors
+from tasteline.ports import CandidateSource, Need
+from tasteline.types import Choice, Constraint, Filters, Mask, Reason, Relaxation, Rows, Scores, Understood
 
 DEPTH = 1_000
 """Taken from each side: deeper than a search looks, because the prior lifts what is popular and only near."""
@@ -37,7 +36,6 @@ brand, a color) only ranks: "something like" such a thing is not that and nothin
 
 NO_FILTERS = Filters()
 Counts = Callable[[], BehaviourCounts]
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +73,11 @@ class Newcomers:
 
     def __init__(
         self,
-        embedder: Embedder,
         live: LiveIndex,
         understand: Understand,
         counts: Counts,
         guide: Callable[[Indexes], Welcome | None],
     ) -> None:
-        self._embedder = embedder
         self._live = live
         self._understand = understand
         self._counts = counts
@@ -100,8 +96,8 @@ class Newcomers:
         if not wish.strip():
             return Heard("answered", (answered,)) if answered else None
         understood = wished(wish, self._understand)
-        vector = self._vector(understood.query)
-        spoken = SpokenSource(understood, vector, lambda: self._live.present, self._counts)
+        meaning = Meaning([understood.query], self._live.embedder)
+        spoken = SpokenSource(understood, meaning, lambda: self._live.present, self._counts)
         return Heard("spoken", (spoken, *([answered] if answered else ())), understood)
 
     def question(self, answers: Sequence[Choice], filters: Filters = NO_FILTERS) -> Question | None:
@@ -127,31 +123,25 @@ class Newcomers:
             return None
         return AnsweredSource(welcome, heard, lambda: self._live.present, self._counts)
 
-    def _vector(self, text: str) -> Vectors:
-        try:
-            return self._embedder.encode([text], "query")
-        except TransientError as error:
-            log.warning("meaning_skipped", error=type(error).__name__)
-            return np.zeros((1, self._embedder.dimension), dtype=np.float32)
-
 
 class SpokenSource:
     """Products by what somebody said, best first; what nobody turned to yet comes by its words and meaning alone."""
 
     name = "spoken"
 
-    def __init__(self, understood: Understood, vector: Vectors, indexes: Callable[[], Indexes], counts: Counts) -> None:
+    def __init__(
+        self, understood: Understood, meaning: Meaning, indexes: Callable[[], Indexes], counts: Counts
+    ) -> None:
         self._understood = understood
-        self._vector = vector
+        self._meaning = meaning
         self._indexes = indexes
         self._counts = counts
 
     def propose(self, need: Need, k: int, allowed: Mask) -> tuple[Rows, Scores, Rows]:
         indexes = self._indexes()
-        near, cosines = indexes.vectors.search(self._vector, DEPTH, allowed)
-        lists = by_words_and_meaning(
-            indexes, self._understood.query, (self._vector[0], near[0], cosines[0]), allowed, DEPTH
-        )
+        vector = self._meaning.by(indexes.embedder)
+        near, cosines = indexes.vectors.search(vector, DEPTH, allowed)
+        lists = by_words_and_meaning(indexes, self._understood.query, (vector[0], near[0], cosines[0]), allowed, DEPTH)
         rows = np.unique(np.concatenate([rows for _, _, rows, _ in lists]))
         popularity = self._counts().popularity([indexes.catalogue.product(row).id for row in rows.tolist()])
         said = sum(weight for _, weight, _, scores in lists if scores.any())

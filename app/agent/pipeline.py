@@ -91,9 +91,10 @@ class Assistant:
         situation, history = await stages.run("understand", lambda: self._understand(turn), unread)
         situation, heard = await self._listen(situation, stages)
         wish = await self._wish(turn, situation, stages)
-        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation, wish), None)
+        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation, wish, stages), None)
         if ranking is not None:
             found = ranking
+            stages.degraded += found.degraded
             ranking = await stages.run("rank", lambda: self._rank(turn, found), found)
             ranking = await self._judged(ranking, turn, situation, stages)
         nothing_known: list[Interest] = []
@@ -161,12 +162,12 @@ class Assistant:
         """What a person wants, as the titles of what they touched last."""
         return taste_of(self._recommender.recent(turn.user_id, turn.session_id))
 
-    def _retrieve(self, turn: ChatTurn, situation: Situation, wish: str) -> Ranking | None:
+    def _retrieve(self, turn: ChatTurn, situation: Situation, wish: str, stages: Stages) -> Ranking | None:
         """None where the move needs no products, or only ones that were shown already."""
         if (recommendation := wanted(situation, turn.user_id, turn.session_id)) is not None:
             return self._recommender.recommend(replace(recommendation, limit=self._tasks.judge.depth(SHOWN), wish=wish))
         if (query := search_query(situation)) is not None:
-            return self._searcher.search([query])[0]
+            return self._searcher.search([replace(query, deadline=stages.deadline)])[0]
         return None
 
     def _rank(self, turn: ChatTurn, ranking: Ranking) -> Ranking:

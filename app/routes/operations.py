@@ -29,13 +29,13 @@ async def ready(shop: TheShop, response: Response) -> ReadyResponse:
         await in_worker(shop, shop.store.revision)
     except TastelineError as error:
         reasons.append(f"the store does not answer: {error}")
-    if not shop.follower.alive:
+    if not (shop.follower.alive and shop.models.alive):
         reasons.append("the indexes no longer follow the store: restart the service")
     with shop.live.read() as indexes:
         size = indexes.catalogue.size
     response.status_code = 503 if reasons else 200
     notes = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
-    notes += [model.problem for model in shop.trained if model.problem]
+    notes += [note for model in shop.trained for note in (model.problem, model.progress) if note]
     return ReadyResponse(
         status="not ready" if reasons else "ready",
         reasons=reasons + notes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import orjson
@@ -36,6 +37,7 @@ async def search(request: SearchRequest, shop: TheShop, searches: Searches) -> R
         filters=request.filters.filters(request.exclude_ids),
         limit=request.limit,
         ignore=frozenset(request.ignore),
+        deadline=time.monotonic() + shop.settings.deadline_seconds,
     )
     return _ranked(shop, await searches.submit(query), request.user_id)
 

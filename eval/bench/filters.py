@@ -62,9 +62,9 @@ def run(products: Sequence[Product], home: Path, size: int = SIZE, queries: int 
     asked = Asked(texts, embedder.encode(texts, "query"))
     with closing(open_store(settings.model_copy(update={"database_url": "sqlite://"}))) as store:
         store.put_products(marked(products, size))
-        live = LiveIndex(store, embedder, lambda: new_vectors(settings, embedder.dimension), TantivyLexicalIndex)
+        live = LiveIndex(store, embedder, lambda width: new_vectors(settings, width), TantivyLexicalIndex)
         live.sync()
-        searcher = Searcher(live, embedder, _as_it_stands, BehaviourCounts, lambda: "bench")
+        searcher = Searcher(live, _as_it_stands, BehaviourCounts, lambda: "bench")
         with live.read() as indexes:
             unfiltered = _latencies(indexes, searcher, asked, None)
             by_share = {name: _under_filter(indexes, searcher, asked, name) for name in SHARES}

@@ -212,7 +212,7 @@ def open_bench_shop(contents: Contents, size: Size, folder: Path, people: Number
     live = LiveIndex(
         PutOnce(contents.products),
         embedder,
-        lambda: FaissVectorIndex(size.dimension, exact_up_to=2**40),  # looked up, never searched: a graph is for naught
+        lambda width: FaissVectorIndex(width, exact_up_to=2**40),  # looked up, never searched: a graph is for naught
         NoWords,
     )
     live.sync()
@@ -228,7 +228,6 @@ def open_bench_shop(contents: Contents, size: Size, folder: Path, people: Number
     source = LearnedSource(lambda: stored, indexes, FaissVectorIndex)
     searcher = Searcher(
         live,
-        embedder,
         lambda text, ignore: understand(text, Words.from_products([]), ignore),
         lambda: counts,
         lambda: f"s{next(ids)}",

@@ -16,8 +16,8 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
-GRAPH = "encoder.xml"
-TOKENIZER = "tokenizer.json"
+from retrieval.adapters.openvino_batches import GRAPH, TOKENIZER
+
 MANIFEST = "encoder.json"
 
 

@@ -3,6 +3,7 @@
 Takes a stored ranker, whose items are product ids, and the live indexes, whose rows are products; gives a ranker over
 rows. A product that came after the training has a place at once: its text and attributes have vectors, and as a
 neighbour by text it takes part in what follows what. A row never changes, so what was laid stays when rows are added.
+Texts are known by the vectors of the encoder that the ranker was trained with, whatever requests are embedded by.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ def lay(stored: StoredRanker, indexes: Indexes, new_vectors: Callable[[int], Vec
         vectors.append(new_vectors(table.shape[1]))
         vectors[-1].add(table)
     unseen = np.flatnonzero(catalogue.alive & (items_of_rows < 0))
-    following = _with_new(_on_rows(stored.following, rows_of_items, size), indexes.vectors, unseen, catalogue.alive)
-    shelf = Shelf(indexes.vectors, codes, following, tuple(vectors))
+    texts = indexes.vectors_by(stored.embedder)
+    following = _with_new(_on_rows(stored.following, rows_of_items, size), texts, unseen, catalogue.alive)
+    shelf = Shelf(texts, codes, following, tuple(vectors))
     items = {product_id: item for item, product_id in enumerate(stored.item_ids)}
     return Laid(catalogue, size, items, rows_of_items, _ranker(stored, shelf))
 
@@ -72,10 +74,11 @@ def extended(laid: Laid, stored: StoredRanker, indexes: Indexes) -> Laid:
         index.add(table)
     origins = np.where(items >= 0, laid.rows_of_items[items], -1)
     unseen = fresh[catalogue.alive[fresh] & (origins < 0)]
-    following = _with_new(_grown(shelf.following, origins), indexes.vectors, unseen, catalogue.alive)
+    texts = indexes.vectors_by(stored.embedder)
+    following = _with_new(_grown(shelf.following, origins), texts, unseen, catalogue.alive)
     rows_of_items = laid.rows_of_items.copy()
     rows_of_items[items[items >= 0]] = fresh[items >= 0]
-    shelf = replace(shelf, texts=indexes.vectors, codes=np.vstack([shelf.codes, codes]), following=following)
+    shelf = replace(shelf, texts=texts, codes=np.vstack([shelf.codes, codes]), following=following)
     return Laid(catalogue, len(catalogue), laid.items, rows_of_items, _ranker(stored, shelf))
 
 
@@ -106,7 +109,7 @@ def _described(stored: StoredRanker, indexes: Indexes, items: Numbers, first: in
 def _features(stored: StoredRanker, indexes: Indexes, rows: Rows) -> ItemFeatures:
     products = [indexes.catalogue.product(int(row)) for row in rows]
     described = [Description.of(product, product_text(product)) for product in products]
-    return ItemFeatures(indexes.vectors.vectors(rows), stored.vocabulary.codes(described))
+    return ItemFeatures(indexes.vectors_by(stored.embedder).vectors(rows), stored.vocabulary.codes(described))
 
 
 def _row(catalogue: Catalogue, product_id: str) -> int:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from retrieval.catalogue import Catalogue
 from retrieval.live import Indexes
+from retrieval.meaning import Meaning
 from retrieval.models.behaviour import BehaviourCounts
-from tasteline.errors import TransientError
-from tasteline.ports import CandidateSource, Embedder, Need
-from tasteline.types import Mask, Rows, Scores, Vectors
+from tasteline.ports import CandidateSource, Need
+from tasteline.types import Mask, Rows, Scores
 
 LEADING = 1_000
 """Most popular products that are kept looked up: enough for a request whose limits leave a fifth of them."""
@@ -33,7 +32,6 @@ LASTING_SHARE = 0.3
 """Of the attention, for the year beside the last days."""
 
 Proposal = tuple[Rows, Scores, Rows]
-log = structlog.get_logger(__name__)
 
 
 def _proposal(scores: dict[int, float], because: dict[int, int], k: int) -> Proposal:
@@ -236,19 +234,16 @@ class NewSource:
 class Wishes:
     """Words → a source of one request: what the shopper says, or their interests put into words."""
 
-    def __init__(self, embedder: Embedder, indexes: Callable[[], Indexes]) -> None:
-        self._embedder = embedder
+    def __init__(self, indexes: Callable[[], Indexes]) -> None:
         self._indexes = indexes
 
     def __call__(self, wish: str) -> CandidateSource | None:
         """None for blank words, and where the embedder does not answer. Call it before the indexes are held."""
         if not wish.strip():
             return None
-        try:
-            return WishSource(self._embedder.encode([wish], "query"), self._indexes)
-        except TransientError as error:
-            log.warning("wish_skipped", error=type(error).__name__)
-            return None
+        embedder = self._indexes().embedder
+        meaning = Meaning([wish], embedder)
+        return WishSource(meaning, self._indexes) if meaning.by(embedder).any() else None
 
 
 class WishSource:
@@ -256,12 +251,13 @@ class WishSource:
 
     name = "wish"
 
-    def __init__(self, vector: Vectors, indexes: Callable[[], Indexes]) -> None:
-        self._vector = vector
+    def __init__(self, meaning: Meaning, indexes: Callable[[], Indexes]) -> None:
+        self._meaning = meaning
         self._indexes = indexes
 
     def propose(self, need: Need, k: int, allowed: Mask) -> Proposal:
-        rows, cosines = self._indexes().vectors.search(self._vector, k, allowed)
+        indexes = self._indexes()
+        rows, cosines = indexes.vectors.search(self._meaning.by(indexes.embedder), k, allowed)
         close = cosines[0] > LIKENESS_FLOOR
         scores = zip(rows[0][close].tolist(), (cosines[0][close] - LIKENESS_FLOOR).tolist(), strict=True)
         return _proposal(dict(scores), {}, k)

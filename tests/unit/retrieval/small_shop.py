@@ -49,7 +49,7 @@ def event(user: str | None, product_id: str | None, kind: str = "view_item", **f
 
 
 def new_live(store: SqlStore, dimension: int = DIMENSION) -> LiveIndex:
-    return LiveIndex(store, HashingEmbedder(dimension), lambda: NumpyVectorIndex(dimension), TantivyLexicalIndex)
+    return LiveIndex(store, HashingEmbedder(dimension), NumpyVectorIndex, TantivyLexicalIndex)
 
 
 @dataclass
@@ -67,8 +67,7 @@ class SmallShop:
         self.put(*self.products)
         self.append(*self.events)
         ids = numbered()
-        embedder = HashingEmbedder(DIMENSION)
-        self.searcher = Searcher(self.live, embedder, self._understand, lambda: self.counts, lambda: next(ids))
+        self.searcher = Searcher(self.live, self._understand, lambda: self.counts, lambda: next(ids))
         sources = (
             CooccurrenceSource(lambda: self.counts, self._indexes),
             LikenessSource(self._indexes),
@@ -77,7 +76,7 @@ class SmallShop:
             HabitSource(),
             NewSource(lambda: self.counts, self._indexes),
         )
-        self.newcomers = Newcomers(embedder, self.live, self._understand, lambda: self.counts, self._questions)
+        self.newcomers = Newcomers(self.live, self._understand, lambda: self.counts, self._questions)
         self.recommender = Recommender(
             self.live,
             self.store,

@@ -131,7 +131,7 @@ class FailingWords(TantivyLexicalIndex):
 
 def test_an_engine_that_fails_half_way_leaves_the_indexes_in_step() -> None:
     store, words = SqlStore("sqlite://"), FailingWords()
-    live = LiveIndex(store, EMBEDDER, lambda: FaissVectorIndex(DIMENSION), lambda: words)
+    live = LiveIndex(store, EMBEDDER, FaissVectorIndex, lambda: words)
     store.put_products([product("a", "tent")])
     live.sync()
     store.put_products([product("b", "kettle")])

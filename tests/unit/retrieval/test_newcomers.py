@@ -10,7 +10,7 @@ import pytest
 
 from eval.metrics import measured, measures
 from retrieval.adapters.embedder_hashing import HashingEmbedder
-from retrieval.newcomers import Newcomers, wished
+from retrieval.newcomers import wished
 from retrieval.recommend import RecommendationQuery
 from tasteline.errors import EngineFailed
 from tasteline.types import Filters, Product, Ranking, Vectors
@@ -114,9 +114,7 @@ def test_a_dead_embedder_leaves_the_words() -> None:
             raise EngineFailed("no answer")
 
     shop = SmallShop(PRODUCTS, EVENTS)
-    shop.recommender._newcomers = Newcomers(
-        Dead(DIMENSION), shop.live, shop._understand, lambda: shop.counts, shop.guide
-    )
+    shop.live.present.embedder = Dead(DIMENSION)
     assert ids(welcome("steel teapot", shop))[0] == "steel-teapot"
 
 

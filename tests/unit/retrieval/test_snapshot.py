@@ -90,7 +90,7 @@ def test_what_came_after_is_caught_up_and_only_that(store: SqlStore, tmp_path: P
     store.put_products([product("a", "lamp"), product("d", "tent")])
     store.delete_products(["b"])
     counting = Counting(DIMENSION)
-    live = LiveIndex(store, counting, lambda: NumpyVectorIndex(DIMENSION), new_live(store)._new_lexical)
+    live = LiveIndex(store, counting, NumpyVectorIndex, new_live(store)._new_lexical)
     assert load_snapshot(live, NumpyVectorIndex(DIMENSION), counting, tmp_path) is not None
     assert live.sync() == 3
     assert counting.encoded == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ class DeadEmbedder(HashingEmbedder):
 
 
 def wishes(embedder: HashingEmbedder | None = None) -> Wishes:
-    return Wishes(embedder or HashingEmbedder(DIMENSION), lambda: SHOP.live.present)
+    return Wishes(lambda: replace(SHOP.live.present, embedder=embedder) if embedder else SHOP.live.present)
 
 
 def recommend(heard: bool = True, **fields: object) -> list[str]:

@@ -60,7 +60,7 @@ def stored() -> StoredRanker:
         following=trained.following,
         repeats=False,
         from_each=20,
-        embedder="hashing",
+        embedder="hashing/256",
     )
 
 

@@ -1,0 +1,111 @@
+"""The top of a ranking in a better order: each product read together with the request by a cross-encoder.
+
+Takes rankings with what each was asked for in words; gives the same products, once each. Only the first few move,
+within the range of scores that they had, so that scores still fall along the list. A reranker that is late, or breaks,
+leaves the order as it was and its name in `degraded`. Knows nothing of indexes, and not which reranker is live.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import structlog
+
+from retrieval.text import product_text
+from tasteline.errors import TransientError
+from tasteline.ports import Reranker
+from tasteline.types import RankedProduct, Ranking, Scores
+
+RERANKER_WEIGHT = 0.5
+"""Of the cross-encoder's say beside the first stage's, both scaled to the list. To be chosen by measurement."""
+STAGE = "reranker"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToRerank:
+    """A ranking that is longer than what is shown of it."""
+
+    ranking: Ranking
+    need: str
+    """The request in words; blank where nothing is to be read."""
+    shown: int
+    deadline: float | None = None
+    """In `time.monotonic()`."""
+
+
+class Reranking:
+    """`reranker()` is the live one, None while there is none. `depth`: how many products are read, 0 for none.
+
+    `seconds`: the most that all requests of one batch wait for it; those at the end of a long line go without.
+    """
+
+    def __init__(
+        self,
+        reranker: Callable[[], Reranker | None],
+        depth: int,
+        seconds: float,
+        weight: float = RERANKER_WEIGHT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reranker = reranker
+        self._depth = depth
+        self._seconds = seconds
+        self._weight = weight
+        self._clock = clock
+
+    @property
+    def depth(self) -> int:
+        """How long a list is wanted before it is cut to what is shown; 0 while nobody reranks."""
+        return self._depth if self._reranker() is not None else 0
+
+    def order(self, asked: Sequence[ToRerank]) -> list[Ranking]:
+        """Each ranking in its new order, as long as it is shown."""
+        end = self._clock() + self._seconds
+        return [self._one(each, end) for each in asked]
+
+    def _one(self, asked: ToRerank, end: float) -> Ranking:
+        ranking = asked.ranking
+        reranker, top = self._reranker(), ranking.items[: self._depth]
+        if reranker is not None and asked.need.strip() and len(top) > 1:
+            try:
+                moved = self._moved(reranker, asked.need, top, min(end, asked.deadline or end))
+                ranking = replace(ranking, items=(*moved, *ranking.items[len(top) :]))
+            except TransientError as error:
+                log.warning("reranker_skipped", error=type(error).__name__)
+                ranking = replace(ranking, degraded=(*ranking.degraded, STAGE))
+        return replace(ranking, items=ranking.items[: asked.shown])
+
+    def _moved(self, reranker: Reranker, need: str, top: Sequence[RankedProduct], end: float) -> list[RankedProduct]:
+        texts = [product_text(item.product) for item in top]
+        judged = reranker.score([need] * len(top), texts, timeout=max(0.0, end - self._clock()))
+        first = np.array([item.score for item in top], dtype=np.float32)
+        scores = rescored(first, judged, self._weight)
+        return [replace(top[place], score=float(scores[place])) for place in np.argsort(-scores, kind="stable")]
+
+
+def rescored(first: Scores, judged: Scores, weight: float) -> Scores:
+    """New scores of a list, within the range of `first`: both sides scaled to [0, 1], `weight` of it the judge's.
+
+    Logits have no range of their own, so a list's own least and best are its 0 and 1. A judge that sees no difference
+    changes nothing.
+
+    >>> first, judged = np.array([0.9, 0.8, 0.5], np.float32), np.array([-1.0, 3.0, 1.0], np.float32)
+    >>> rescored(first, judged, weight=0.5).round(3).tolist()
+    [0.7, 0.85, 0.6]
+    >>> rescored(first, judged[:1].repeat(3), weight=1.0).round(3).tolist()
+    [0.9, 0.8, 0.5]
+    """
+    spread = float(judged.max() - judged.min())
+    if spread <= 0:
+        return first
+    least, best = float(first.min()), float(first.max())
+    kept = (first - least) / (best - least) if best > least else np.zeros_like(first)
+    fused = (1 - weight) * kept + weight * (judged - judged.min()) / spread
+    # All equal at first: there is no range to stay in, and the order alone can tell.
+    scaled = least + (best - least) * fused if best > least else best * (1 - 1e-6 * (1 - fused))
+    return np.asarray(scaled, dtype=np.float32)
