@@ -80,14 +80,17 @@ class Shop:
         self.vocabulary = Vocabulary.from_products(products)
 
     def by_rules(self, request: Request) -> Taken:
+        return self.taken(self.situation(request.text, request.before, request.shown))
+
+    def situation(self, text: str, before: Sequence[str] = (), shown: Sequence[str] = ()) -> Situation:
         """As the service reads a message that follows `before` and stands below `shown`."""
         turns: list[Turn] = []
-        if request.before or request.shown:
-            focus = request.shown[0] if request.shown else None
-            state = DialogueState(fragments=request.before, shown=request.shown, seen=request.shown, focus=focus)
-            turns = [Turn("user", text) for text in request.before]
-            turns.append(Turn("assistant", "…", request.shown, state.to_json()))
-        return self.taken(read(request.text, (), turns, self.catalogue))
+        if before or shown:
+            focus = shown[0] if shown else None
+            state = DialogueState(fragments=tuple(before), shown=tuple(shown), seen=tuple(shown), focus=focus)
+            turns = [Turn("user", earlier) for earlier in before]
+            turns.append(Turn("assistant", "…", tuple(shown), state.to_json()))
+        return read(text, (), turns, self.catalogue)
 
     def taken(self, situation: Situation, trace: Trace = (), seconds: float = 0.0) -> Taken:
         """The limits that this message alone puts on a search; none where its move makes no search."""
