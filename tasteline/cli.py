@@ -721,19 +721,31 @@ def eval_assistant(
     split: Annotated[
         str, typer.Option(help="test, or what settings are chosen on: dev (understanding), valid.")
     ] = "test",
+    tuned: Annotated[
+        str | None,
+        typer.Option(help="For understanding: beside it, a tuned model: an id of the registry, or a folder."),
+    ] = None,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """What the language model adds: true claims, requests understood, a better order, interests in words."""
-    for name, report in _assistant_reports(part, data, search_data, answers, people, split):
+    for name, report in _assistant_reports(part, data, search_data, answers, people, split, tuned):
         _report(report, f"{save}-{name}" if save and name else save, as_json)
 
 
 def _assistant_reports(
-    part: Part, data: Path | None, search_data: Path | None, answers: int, people: int, split: str
+    part: Part,
+    data: Path | None,
+    search_data: Path | None,
+    answers: int,
+    people: int,
+    split: str,
+    tuned: str | None = None,
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """(name of a part of the result, or "", and the result)."""
     settings = read_settings()
+    if tuned is not None and part is not Part.UNDERSTANDING:
+        fail(f"--tuned is for --part {Part.UNDERSTANDING}", 2)
     if part is Part.CLAIMS:
         from eval.assistant import run_claims
 
@@ -742,7 +754,7 @@ def _assistant_reports(
     elif part is Part.UNDERSTANDING:
         from eval.understanding import score
 
-        yield "", score.run(settings, "dev" if split == "dev" else "test")
+        yield "", score.run(settings, "dev" if split == "dev" else "test", tuned=tuned)
     elif data is None or (part is Part.JUDGING and search_data is None):
         fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
     elif part is Part.INTERESTS:
