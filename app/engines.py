@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from tasteline.ports import Embedder, LanguageModel, Reranker, Store, VectorIndex
 from tasteline.settings import Settings
 
@@ -11,6 +14,11 @@ def open_store(settings: Settings) -> Store:
 
     settings.home.mkdir(parents=True, exist_ok=True)
     return SqlStore(settings.sqlalchemy_url())
+
+
+def open_store_at(settings: Settings) -> Callable[[Path], Store]:
+    """Opens the store of another home, such as one that the harness made."""
+    return lambda home: open_store(settings.model_copy(update={"home": home, "database_url": None}))
 
 
 def open_embedder(settings: Settings) -> Embedder:

@@ -6,7 +6,7 @@ Takes and gives JSON through pydantic; translates to and from the types inside (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -24,6 +24,9 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from retrieval.erasure import Erased
+from retrieval.model_card import ModelKind
+from retrieval.registry import Withdrawal
 from retrieval.welcome import MOST_QUESTIONS
 from tasteline import types as t
 
@@ -468,6 +471,33 @@ class WrittenResponse(BaseModel):
 
 class RemovedResponse(BaseModel):
     removed: int
+
+
+class LearnerModel(BaseModel):
+    """A model that learned from an erased person."""
+
+    kind: str
+    id: str
+    recorded: bool = Field(description="False: it is not known whom it learned from, so it is named to be safe.")
+    live: bool = Field(description="Whether it was in use when the person was erased.")
+
+
+class ErasedResponse(BaseModel):
+    removed: int = Field(description="Rows of the store: events, turns and rankings.")
+    files: dict[str, int] = Field(description="Rows removed by file, relative to the home.")
+    caches: list[str] = Field(description="Thrown away whole; they are made again when they are wanted.")
+    learners: list[LearnerModel] = Field(description="Models that learned from the person.")
+    live: dict[str, str | None] = Field(description="What is live now, by kind, where models were retired.")
+
+    @classmethod
+    def of(cls, erased: Erased, withdrawn: Mapping[ModelKind, Withdrawal]) -> ErasedResponse:
+        return cls(
+            removed=erased.rows,
+            files=dict(erased.files),
+            caches=list(erased.caches),
+            learners=[LearnerModel(kind=e.kind, id=e.id, recorded=e.recorded, live=e.live) for e in erased.learners],
+            live={kind: change.live for kind, change in withdrawn.items()},
+        )
 
 
 class InterestModel(BaseModel):

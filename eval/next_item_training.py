@@ -7,7 +7,7 @@ registry meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +72,7 @@ def train_next_item(
     told("index")
     build_index(settings, progress)
     with closing(open_store(settings)) as store:
+        erasures = store.erasures()  # before reading: whoever is erased meanwhile is seen below
         dataset, products = read_store(store, settings.home.resolve().name)
     repeats = _repeat_share(dataset) >= BUY_AGAIN
     split = split_of(dataset, "leave-one-out", repeats=repeats)
@@ -85,8 +86,12 @@ def train_next_item(
     card = card_of(ranker, measured.learning, systems, str(measured.report["part"]))
     if folder:
         card = replace(card, settings={**card.settings, "begun_from": folder.resolve().name})
-    entry = register_ranker(settings.home, ranker.stored, card)
-    live = asked.promote and _is_ahead(measured.report)
+    entry = register_ranker(settings.home, ranker.stored, card, dataset.user_ids)
+    stale = _erased_since(settings, erasures)
+    if stale:
+        told("somebody was erased while it learned from them: not promoted; train again")
+        Registry(settings.home).withdraw("next-item", [entry.id])
+    live = asked.promote and not stale and _is_ahead(measured.report)
     if live:
         Registry(settings.home).promote(entry.id)
     return measured.report, entry, live
@@ -97,8 +102,14 @@ def _folder(name: str, home: Path) -> Path:
     return Path(name) if Path(name).is_dir() else Registry(home).find(name).folder
 
 
-def register_ranker(home: Path, stored: StoredRanker, card: ModelCard) -> Entry:
-    return Registry(home).register(card, lambda folder: write_ranker(stored, folder))
+def register_ranker(home: Path, stored: StoredRanker, card: ModelCard, people: Sequence[str]) -> Entry:
+    """`people`: ids of all whom it learned from."""
+    return Registry(home).register(card, lambda folder: write_ranker(stored, folder), people)
+
+
+def _erased_since(settings: Settings, erasures: int) -> bool:
+    with closing(open_store(settings)) as store:
+        return store.erasures() != erasures
 
 
 def _is_ahead(report: Mapping[str, object]) -> bool:

@@ -180,6 +180,16 @@ def read_interest_words(text: str) -> Reading[Worded]:
     )
 
 
+def write_interest_words(worded: Worded) -> str:
+    """The answer that `read_interest_words` reads: what a model is to write.
+
+    >>> write_interest_words(Worded((NumberedSentence("You saved a mug.", (1,)),), "mug"))
+    '{"sentences": [{"events": [1], "text": "You saved a mug."}], "query": ["mug"]}'
+    """
+    sentences = [{"events": list(sentence.lines), "text": sentence.text} for sentence in worded.sentences]
+    return json.dumps({"sentences": sentences, "query": worded.query.split()})
+
+
 def describe(steps: Sequence[Step], interests: Sequence[Interest] = (), said: str = "") -> Described:
     """The same from what is known, without a model: the latest steps, the strongest topics, the brand or the trend.
 
@@ -197,22 +207,23 @@ def _beginning() -> tuple[ChatMessage, ...]:
     system = template(SYSTEM_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE).strip()
     messages = [ChatMessage("system", system)]
     for steps, sentences, query in _EXAMPLES:
-        answer = {"sentences": [{"events": lines, "text": text} for lines, text in sentences], "query": query}
-        messages += [_user(steps, ""), ChatMessage("assistant", json.dumps(answer))]
+        told = tuple(NumberedSentence(text, tuple(lines)) for lines, text in sentences)
+        answer = write_interest_words(Worded(told, " ".join(query)))
+        messages += [_user(steps, ""), ChatMessage("assistant", answer)]
     return tuple(messages)
 
 
 def _user(steps: Sequence[Step], said: str) -> ChatMessage:
-    lines = [{"act": step.act, "title": _short_title(step.product), "origin": _origin(step.product)} for step in steps]
+    lines = [{"act": step.act, "title": short_title(step.product), "origin": _origin(step.product)} for step in steps]
     spoken = plain(said, SAID_CHARACTERS)
     content = template(USER_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE, lines=lines, said=spoken)
     return ChatMessage("user", content.strip())
 
 
-def _short_title(product: Product) -> str:
+def short_title(product: Product) -> str:
     """The beginning of a title, up to where sizes and variants follow.
 
-    >>> _short_title(Product("1", "Merino Wool Socks, 2 Pair (Grey)"))
+    >>> short_title(Product("1", "Merino Wool Socks, 2 Pair (Grey)"))
     'Merino Wool Socks'
     """
     title = view.title(product, TITLE_CHARACTERS)

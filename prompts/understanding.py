@@ -190,6 +190,38 @@ def read_understanding(text: str) -> Reading[RequestReading]:
         return Reading("repetition" if _AGAIN.search(text) else "wrong_format")
 
 
+def write_understanding(form: RequestReading, slots: Mapping[Slot, Sequence[Choice]]) -> str:
+    """The answer that says `form` to a prompt of these slots: what a model is to write, and `read_understanding` reads.
+
+    Of a slot with choices only those are said, as they are written there; what is not said is null. Where the intent is
+    asked for and the form's is no choice, it is the first.
+
+    >>> write_understanding(RequestReading(price_max=60), {"price_max": (60.0,), "price_min": (60.0,)})
+    '{"price_max": 60, "price_min": null}'
+    """
+    return _compact({slot: _answer(form, slot, slots[slot]) for slot in _SLOTS if slot in slots})
+
+
+def _answer(form: RequestReading, slot: Slot, choices: Sequence[Choice]) -> object:
+    said = getattr(form, slot)
+    if slot in _LISTS or slot == "wishes":
+        wanted = {_comparable(value) for value in said}
+        return [_whole(value) for value in choices or said if _comparable(value) in wanted][:MOST_NAMES] or None
+    if slot == "intent" and choices and said not in choices:
+        return choices[0]
+    if choices and said is not None:
+        said = next((choice for choice in choices if _comparable(choice) == _comparable(said)), None)
+    return None if said in (None, "", False, "relevance") else _whole(said)
+
+
+def _comparable(value: Choice) -> Choice:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _whole(value: Choice) -> Choice:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _system() -> str:
     return template(f"{NAME}_system.txt.jinja").render(open=FENCE_OPEN, close=FENCE_CLOSE).strip()
 
@@ -230,7 +262,7 @@ def _schema(slots: Mapping[Slot, Sequence[Choice]]) -> str:
 
 
 def _closed(slot: Slot, choices: Sequence[Choice]) -> Schema:
-    whole = [int(choice) if isinstance(choice, float) and choice.is_integer() else choice for choice in choices]
+    whole = [_whole(choice) for choice in choices]
     if slot in _LISTS:
         return _list({"enum": whole}, min(MOST_NAMES, len(whole)))
     return {"enum": whole if slot == "intent" else [*whole, None]}

@@ -18,13 +18,14 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from retrieval.learned_from import LearnedFrom
 from retrieval.model_card import (
     KINDS,
     ModelCard,
@@ -59,6 +60,8 @@ class Promotions:
     """All of one kind, oldest first. The last that stands is live, the one before it is what a rollback leads to."""
 
     promotions: tuple[Promotion, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    """Models that are never to be live again."""
 
     @property
     def standing(self) -> list[str]:
@@ -75,16 +78,25 @@ class Promotions:
     def state(self, entry_id: str) -> State:
         if entry_id == self.live:
             return "live"
-        return "retired" if any(promotion.id == entry_id for promotion in self.promotions) else "candidate"
+        known = entry_id in self.withdrawn or any(promotion.id == entry_id for promotion in self.promotions)
+        return "retired" if known else "candidate"
 
     def with_live(self, entry_id: str, at: datetime) -> Promotions:
-        return Promotions((*self.promotions, Promotion(entry_id, at)))
+        return replace(self, promotions=(*self.promotions, Promotion(entry_id, at)))
 
     def without_live(self, at: datetime) -> Promotions:
         """The last that stands taken back."""
         last = max(place for place, promotion in enumerate(self.promotions) if promotion.rolled_back is None)
         taken_back = replace(self.promotions[last], rolled_back=at)
-        return Promotions((*self.promotions[:last], taken_back, *self.promotions[last + 1 :]))
+        return replace(self, promotions=(*self.promotions[:last], taken_back, *self.promotions[last + 1 :]))
+
+    def without(self, ids: Collection[str], at: datetime) -> Promotions:
+        """Every promotion of these taken back, and none to come."""
+        left = tuple(
+            replace(promotion, rolled_back=at) if promotion.id in ids and promotion.rolled_back is None else promotion
+            for promotion in self.promotions
+        )
+        return Promotions(left, tuple(dict.fromkeys((*self.withdrawn, *ids))))
 
 
 _PROMOTIONS = TypeAdapter(Promotions)
@@ -117,6 +129,15 @@ class Change:
         return self.before != self.live.id
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What is live in the place of models that were withdrawn."""
+
+    live: str | None
+    """Id; None where no other had been promoted."""
+    before: str | None
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -129,11 +150,14 @@ class Registry:
 
     def __init__(self, home: Path, now: Callable[[], datetime] = _utc_now) -> None:
         self._root = home / "models" / "registry"
+        self._learned_from = LearnedFrom(home)
         self._now = now
 
-    def register(self, card: ModelCard, write: Callable[[Path], None]) -> Entry:
+    def register(self, card: ModelCard, write: Callable[[Path], None], people: Iterable[str] | None = None) -> Entry:
         """Keep a model as a candidate: `write` puts its files into the folder that it is given.
 
+        `people`: ids of all whom it learned from, kept in `LearnedFrom`; none: empty. Where they are not given, and the
+        card says that there were any, an erasure takes the model for one that learned from whoever is erased.
         Whatever `write` raises is passed on, and nothing is left. Raises InvalidInput for an id that is taken or odd, a
         card that cannot be written, and files that are missing or called like the card.
         """
@@ -150,6 +174,8 @@ class Registry:
             (writing / CARD).write_bytes(card_to_json(card))
             (writing / README).write_text(card_to_markdown(card), encoding="utf-8")
             _flush(writing)
+            if people is not None:  # before the entry appears: there is none without its record
+                self._learned_from.write(card.kind, card.id, people)
         return self.entry(card.id)
 
     def entries(self, kind: ModelKind | None = None) -> list[Entry]:
@@ -198,6 +224,8 @@ class Registry:
         self.verify(entry)
         with self._alone(entry.card.kind) as folder:
             promotions = self._promotions(entry.card.kind)
+            if entry.id in promotions.withdrawn:
+                raise InvalidInput(f"model {entry.id} was withdrawn for good; train another one", field="id")
             if promotions.live == entry.id:
                 os.utime(folder / POINTER)
             else:
@@ -215,6 +243,25 @@ class Registry:
             self.verify(entry)
             _swap(folder / POINTER, _PROMOTIONS.dump_json(promotions.without_live(self._now()), indent=2))
         return Change(replace(entry, state="live"), promotions.live)
+
+    def withdraw(self, kind: ModelKind, ids: Collection[str]) -> Withdrawal:
+        """Take these models out of service for good: what was live before them is live again, or nothing is.
+
+        What becomes live is looked at as in `rollback`; where its files are damaged, nothing is live.
+        """
+        with self._alone(kind) as folder:
+            before = self._promotions(kind)
+            after = before.without(ids, self._now())
+            if after.live is not None and after.live != before.live:
+                try:
+                    self.verify(self._read(kind, after.live, after))
+                except ModelDamaged:
+                    after = replace(after, promotions=after.without(after.standing, self._now()).promotions)
+            _swap(folder / POINTER, _PROMOTIONS.dump_json(after, indent=2))
+        return Withdrawal(after.live, before.live)
+
+    def is_withdrawn(self, kind: ModelKind, entry_id: str) -> bool:
+        return entry_id in self._promotions(kind).withdrawn
 
     def history(self, kind: ModelKind) -> tuple[Promotion, ...]:
         """Every promotion, oldest first."""

@@ -19,6 +19,7 @@ from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, s
 if TYPE_CHECKING:
     from app.shop import Shop
     from eval.recommending import Asked
+    from retrieval.erasure import Erased
     from retrieval.importing.run import ImportReport
     from tasteline.ports import Store
     from tasteline.settings import Settings
@@ -377,18 +378,67 @@ def vllm(
 
 
 @app.command()
-def erase(user: str, as_json: AsJson = False) -> None:
-    """Remove everything that is stored about a person."""
+def erase(
+    user: str,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Take models that learned from the person out of service, for good.")
+    ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Retire them and train again what can be trained from the store alone.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove everything that is stored about a person, and say which models learned from them."""
     from contextlib import closing
 
-    from app.engines import open_store
+    from app.engines import open_store, open_store_at
+    from retrieval.erasure import erase_person, withdraw_learners
 
-    with closing(open_store(read_settings())) as store:
-        removed = store.erase_user(user)
+    settings = read_settings()
+    with closing(open_store(settings)) as store:
+        erased = erase_person(settings.home, store, open_store_at(settings), user)
+    changes = withdraw_learners(settings.home, erased.learners) if retire or retrain else {}
+    live: dict[str, str | None] = {kind: change.live for kind, change in changes.items()}
+    trained = {kind: _trained_anew(kind, settings) for kind in live} if retrain else {}
     if as_json:
-        say_json({"user": user, "removed": removed})
-    else:
-        say(f"{removed} rows removed.")
+        from dataclasses import asdict
+
+        described = asdict(erased)
+        say_json({"user": user, "removed": described.pop("rows"), **described, "live": live, "trained": trained})
+        return
+    say(f"{erased.rows} rows removed.")
+    for line in _told_of_erasure(erased, live, trained):
+        say(line)
+
+
+def _told_of_erasure(
+    erased: Erased, live: Mapping[str, str | None], trained: Mapping[str, str | None]
+) -> Iterator[str]:
+    for name, count in erased.files.items():
+        yield f"{count} rows removed from {name}."
+    for name in erased.caches:
+        yield f"{name} thrown away; it is made again when it is wanted."
+    for learner in erased.learners:
+        how = "learned from this person" if learner.recorded else "may have learned from this person"
+        yield f"{learner.kind} {learner.id} {how}{', and is live' if learner.live and not live else ''}."
+    if erased.learners and not live:
+        named = " ".join(dict.fromkeys(f"`tasteline train {each.kind}`" for each in erased.learners))
+        yield f"They stay in use: `tasteline erase USER --retire` retires them, {named} trains others."
+    for kind, now in live.items():
+        yield f"{kind}: retired; {f'{now} is live' if now else 'none is live'}."
+    for kind, made in trained.items():
+        yield f"{kind}: {made} was trained." if made else f"{kind}: train it again with `tasteline train {kind}`."
+
+
+def _trained_anew(kind: str, settings: Settings) -> str | None:
+    """Id of a model in the place of those that were retired; None where it takes more than the store to train one."""
+    if kind != "next-item":
+        return None
+    from eval.next_item_training import TrainingAsked, train_next_item
+
+    with progress_bar("embedding") as advance:
+        _, entry, _ = train_next_item(TrainingAsked(), settings, _told, progress=advance)
+    return entry.id
 
 
 @app.command()
@@ -721,19 +771,31 @@ def eval_assistant(
     split: Annotated[
         str, typer.Option(help="test, or what settings are chosen on: dev (understanding), valid.")
     ] = "test",
+    tuned: Annotated[
+        str | None,
+        typer.Option(help="For understanding: beside it, a tuned model: an id of the registry, or a folder."),
+    ] = None,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """What the language model adds: true claims, requests understood, a better order, interests in words."""
-    for name, report in _assistant_reports(part, data, search_data, answers, people, split):
+    for name, report in _assistant_reports(part, data, search_data, answers, people, split, tuned):
         _report(report, f"{save}-{name}" if save and name else save, as_json)
 
 
 def _assistant_reports(
-    part: Part, data: Path | None, search_data: Path | None, answers: int, people: int, split: str
+    part: Part,
+    data: Path | None,
+    search_data: Path | None,
+    answers: int,
+    people: int,
+    split: str,
+    tuned: str | None = None,
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """(name of a part of the result, or "", and the result)."""
     settings = read_settings()
+    if tuned is not None and part is not Part.UNDERSTANDING:
+        fail(f"--tuned is for --part {Part.UNDERSTANDING}", 2)
     if part is Part.CLAIMS:
         from eval.assistant import run_claims
 
@@ -742,7 +804,7 @@ def _assistant_reports(
     elif part is Part.UNDERSTANDING:
         from eval.understanding import score
 
-        yield "", score.run(settings, "dev" if split == "dev" else "test")
+        yield "", score.run(settings, "dev" if split == "dev" else "test", tuned=tuned)
     elif data is None or (part is Part.JUDGING and search_data is None):
         fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
     elif part is Part.INTERESTS:

@@ -19,6 +19,7 @@ from app.agent.dialogue import Intent
 from app.agent.evidence import Bearing, Evidence, Side, content
 from app.agent.situation import POINTING, Situation, reworded, turned
 from app.llm.asking import Asker
+from prompts.prompt import Prompt
 from prompts.understanding import (
     MOST_NAMES,
     MOST_WORDS,
@@ -133,6 +134,36 @@ def _moves_open(situation: Situation, left: Evidence, vocabulary: Vocabulary) ->
     return slots | ({"references": Open("talk", places)} if places else {})
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the model is asked about a message."""
+
+    prompt: Prompt
+    asked: Mapping[Slot, Open]
+    understood: Understood
+    """By the rules, of what the message adds to the request."""
+
+
+def question_about(situation: Situation, vocabulary: Vocabulary, *, free_words: bool = False) -> Question | None:
+    """None where the message adds nothing to search for, or the rules have read enough."""
+    if not _adds_words(situation):
+        return None
+    said = situation.state.fragments[-1]
+    understood = understand(said, vocabulary, situation.state.ignore)
+    asked = leaves_open(said, understood, vocabulary, situation, free_words=free_words)
+    if not asked:
+        return None
+    prompt = render_understanding(
+        Evidence(situation.move.text, vocabulary).in_figures(),
+        {slot: found.choices for slot, found in asked.items()},
+        known=[constraint.label for constraint in understood.constraints],
+        words=[str(name) for name in asked["category"].choices] if "category" in asked else (),
+        earlier=situation.before.fragments if "intent" in asked else (),
+        shown=situation.titles if "references" in asked else (),
+    )
+    return Question(prompt, asked, understood)
+
+
 class Understanding:
     """One per service. `vocabulary()` gives the words of the catalogue as it is now.
 
@@ -160,19 +191,10 @@ class Understanding:
         vocabulary = self._vocabulary()
         if not self._asks or not self._asker.present:
             return await asyncio.to_thread(evident, situation, vocabulary)
-        said = situation.state.fragments[-1]
-        understood = understand(said, vocabulary, situation.state.ignore)
-        asked = leaves_open(said, understood, vocabulary, situation, free_words=self._free_words)
-        if not asked:
+        question = question_about(situation, vocabulary, free_words=self._free_words)
+        if question is None:
             return situation, ()
-        prompt = render_understanding(
-            Evidence(situation.move.text, vocabulary).in_figures(),
-            {slot: found.choices for slot, found in asked.items()},
-            known=[constraint.label for constraint in understood.constraints],
-            words=[str(name) for name in asked["category"].choices] if "category" in asked else (),
-            earlier=situation.before.fragments if "intent" in asked else (),
-            shown=situation.titles if "references" in asked else (),
-        )
+        prompt, asked, understood = question.prompt, question.asked, question.understood
         reading = await self._asker.ask(prompt, read_understanding, timeout)
         why = tuple(f"asked {slot}: {found.why}" for slot, found in asked.items())
         if reading.value is None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
+from app.engines import open_store_at
 from app.routes.dependencies import NOT_FOUND, PROBLEMS, TheShop, answer, in_worker
 from app.schemas import (
+    ErasedResponse,
     EventBatch,
     EventModel,
     EventsBody,
@@ -17,6 +21,10 @@ from app.schemas import (
     RemovedResponse,
     WrittenResponse,
 )
+from app.shop import Shop
+from retrieval.erasure import Erased, erase_person, withdraw_learners
+from retrieval.model_card import ModelKind
+from retrieval.registry import Withdrawal
 from tasteline.errors import NotFound, TooLarge
 from tasteline.ports import Written
 
@@ -76,11 +84,27 @@ async def delete_product(product_id: Id, shop: TheShop) -> Response:
     return answer(RemovedResponse(removed=removed))
 
 
-@router.delete("/users/{user_id}", response_model=RemovedResponse, summary="Erase a person")
-async def erase(user_id: Id, shop: TheShop) -> Response:
-    """Removes events, conversations and rankings; counts that learned from them are made anew."""
+@router.delete("/users/{user_id}", response_model=ErasedResponse, summary="Erase a person")
+async def erase(
+    user_id: Id,
+    shop: TheShop,
+    retire: Annotated[bool, Query(description="Take models that learned from the person out of service.")] = False,
+) -> Response:
+    """Removes events, conversations, rankings and rows of datasets; counts that learned from them are made anew.
+
+    Models that learned from the person are named. With `retire` they are never live again, and what was live before
+    them is, unless it learned from the person too.
+    """
     await in_worker(shop, shop.flush_rankings)
-    return answer(RemovedResponse(removed=await in_worker(shop, lambda: shop.store.erase_user(user_id))))
+    erased, withdrawn = await in_worker(shop, lambda: _erased(shop, user_id, retire))
+    return answer(ErasedResponse.of(erased, withdrawn))
+
+
+def _erased(shop: Shop, user_id: str, retire: bool) -> tuple[Erased, Mapping[ModelKind, Withdrawal]]:
+    home = shop.settings.home
+    erased = erase_person(home, shop.store, open_store_at(shop.settings), user_id)
+    shop.featured = [person for person in shop.featured if person.user_id != user_id]
+    return erased, withdraw_learners(home, erased.learners) if retire else {}
 
 
 @router.get("/users/{user_id}/export", summary="All that is stored about a person")

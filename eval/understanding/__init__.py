@@ -36,7 +36,7 @@ Intent = Literal[
     "help",
     "off_topic",
 ]
-Style = Literal["plain", "paraphrase", "indirect", "typo", "rambling", "number_words", "multi"]
+Style = Literal["plain", "paraphrase", "indirect", "typo", "rambling", "number_words", "multi", "template"]
 Split = Literal["dev", "test"]
 
 

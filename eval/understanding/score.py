@@ -11,8 +11,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Final
+
+import numpy as np
 
 from app.agent.dialogue import DialogueState
 from app.agent.evidence import Evidence
@@ -23,11 +28,13 @@ from app.llm.asking import Asker
 from app.telemetry import Metrics
 from eval import demo_shop
 from eval.datasets import checksum_of
-from eval.understanding import REQUESTS, Request, Split, load
+from eval.metrics.significance import paired_randomisation_test
+from eval.understanding import REQUESTS, Request, Split, Style, load
 from retrieval.catalogue import Catalogue
+from retrieval.registry import Registry
 from retrieval.search import SearchQuery, understood
 from retrieval.understanding import Vocabulary, merge, understand
-from tasteline.errors import EngineFailed
+from tasteline.errors import EngineFailed, InvalidInput
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import Filters, Product, Sort, Turn, Understood
@@ -35,11 +42,14 @@ from tasteline.types import Filters, Product, Sort, Turn, Understood
 PROTOCOL = (
     "exact match of each slot with what the message itself says; prices to one minor unit; `category` is right where "
     "the kind limits the search, `category_lenient` also where nothing limits it and the query keeps its words; `hard` "
-    "is all limits together (category lenient); limit precision and recall over single limits, recall without "
+    "is all limits together (category lenient), `whole` also intent, order and references; limit precision and recall "
+    "over single limits, recall without "
     "categories, which the rules leave in the query on purpose"
 )
-RULES, WITH_MODEL, WITH_YES = "rules", "rules+model", "rules+yes"
+RULES, WITH_MODEL, WITH_TUNED, WITH_YES = "rules", "rules+model", "rules+tuned", "rules+yes"
 """The last takes every limit that a model could have been asked to confirm: what the model's judgement is worth."""
+TEMPLATE: Final[Style] = "template"
+"""Made by a program; everything else is written by hand."""
 TIMEOUT = 120.0
 """Seconds for one answer: what is measured is what the model can do, and its time beside it."""
 PARALLEL = 8
@@ -80,14 +90,17 @@ class Shop:
         self.vocabulary = Vocabulary.from_products(products)
 
     def by_rules(self, request: Request) -> Taken:
+        return self.taken(self.situation(request.text, request.before, request.shown))
+
+    def situation(self, text: str, before: Sequence[str] = (), shown: Sequence[str] = ()) -> Situation:
         """As the service reads a message that follows `before` and stands below `shown`."""
         turns: list[Turn] = []
-        if request.before or request.shown:
-            focus = request.shown[0] if request.shown else None
-            state = DialogueState(fragments=request.before, shown=request.shown, seen=request.shown, focus=focus)
-            turns = [Turn("user", text) for text in request.before]
-            turns.append(Turn("assistant", "…", request.shown, state.to_json()))
-        return self.taken(read(request.text, (), turns, self.catalogue))
+        if before or shown:
+            focus = shown[0] if shown else None
+            state = DialogueState(fragments=tuple(before), shown=tuple(shown), seen=tuple(shown), focus=focus)
+            turns = [Turn("user", earlier) for earlier in before]
+            turns.append(Turn("assistant", "…", tuple(shown), state.to_json()))
+        return read(text, (), turns, self.catalogue)
 
     def taken(self, situation: Situation, trace: Trace = (), seconds: float = 0.0) -> Taken:
         """The limits that this message alone puts on a search; none where its move makes no search."""
@@ -102,19 +115,27 @@ class Shop:
 
 
 async def evaluate(
-    requests: Sequence[Request], products: Sequence[Product], asker: Asker | None, parallel: int = PARALLEL
+    requests: Sequence[Request],
+    products: Sequence[Product],
+    asker: Asker | None,
+    parallel: int = PARALLEL,
+    tuned: Asker | None = None,
 ) -> dict[str, object]:
-    """Systems, outcomes and times; only the rules where there is no `asker`. `parallel` questions at once."""
+    """Systems, outcomes and times; only the rules where there is nobody to ask. `parallel` questions at once."""
     shop = Shop(products)
     by_rules = [shop.by_rules(request) for request in requests]
     taken = {RULES: by_rules}
     taken[WITH_YES] = [shop.taken(*evident(one.situation, shop.vocabulary)) for one in by_rules]
-    if asker is not None:
-        taken[WITH_MODEL] = await _with_model(shop, by_rules, asker, parallel)
+    for name, asked in ((WITH_MODEL, asker), (WITH_TUNED, tuned)):
+        if asked is not None:
+            taken[name] = await _with_model(shop, by_rules, asked, parallel)
     return {
         "systems": {name: measures(requests, each, shop.vocabulary) for name, each in taken.items()},
+        "apart": {name: _apart(requests, each, shop.vocabulary) for name, each in taken.items()},
         "styles": {name: _by_style(requests, each, shop.vocabulary) for name, each in taken.items()},
+        "comparisons": _compared(requests, taken, shop.vocabulary),
         "model": _of_model(taken[WITH_MODEL]) if asker is not None else None,
+        "tuned": _of_model(taken[WITH_TUNED]) if tuned is not None else None,
         "per_request": {
             name: {
                 request.id: _report(request, one, shop.vocabulary) for request, one in zip(requests, each, strict=True)
@@ -165,14 +186,20 @@ def slots_right(request: Request, taken: Taken, vocabulary: Vocabulary) -> dict[
     slots = {kind: same(kind) for kind in ("price_min", "price_max", "brand", "attributes", "exclude")}
     slots |= {kind: same(kind) for kind in ("rating_min", "in_stock")}
     lenient = same("category") or _keeps_kind(request, taken, vocabulary)
-    return {
+    hard = lenient and all(slots.values())
+    moves = {
         "intent": taken.situation.move.intent == request.intent,
+        "sort": _sort(taken) == request.sort,
+        "references": set(taken.situation.move.references) == set(request.references),
+    }
+    return {
+        "intent": moves.pop("intent"),
         "category": same("category"),
         "category_lenient": lenient,
         **slots,
-        "sort": _sort(taken) == request.sort,
-        "references": set(taken.situation.move.references) == set(request.references),
-        "hard": lenient and all(slots.values()),
+        **moves,
+        "hard": hard,
+        "whole": hard and taken.situation.move.intent == request.intent and all(moves.values()),
     }
 
 
@@ -216,17 +243,24 @@ def gold_limits(request: Request) -> Iterator[Limit]:
         yield ("in_stock",)
 
 
-def run(settings: Settings, split: Split, parallel: int = PARALLEL) -> dict[str, object]:
-    """`tasteline eval assistant --part understanding`: both systems on one split, with the configured engine."""
+def run(settings: Settings, split: Split, parallel: int = PARALLEL, tuned: str | None = None) -> dict[str, object]:
+    """`tasteline eval assistant --part understanding`: all systems on one split, with the configured engine.
+
+    `tuned`: a language model of the registry (its id or the beginning of one) or a folder, merged weights or a LoRA
+    adapter. Both models then run in transformers, so that they differ in their weights alone, unless a server is
+    configured for the untuned one.
+    """
     started = time.perf_counter()
     requests = [request for request in load() if request.split == split]
-    model = open_language_model(settings)
-    try:
-        asker = Asker(model, Metrics()) if model is not None else None
-        found = asyncio.run(_when_ready(model, requests, asker, parallel))
-    finally:
-        if model is not None:
-            model.close()
+    if tuned is not None and settings.language_model == "openvino":
+        settings = settings.model_copy(update={"language_model": "transformers"})
+    with ExitStack() as opened:
+        models = [open_language_model(settings), _open_tuned(settings, tuned) if tuned is not None else None]
+        for model in models:
+            if model is not None:
+                opened.callback(model.close)
+        askers = [Asker(model, Metrics()) if model is not None else None for model in models]
+        found = asyncio.run(_when_ready(models, requests, askers, parallel))
     return {
         "task": "assistant",
         "part": "understanding",
@@ -236,6 +270,7 @@ def run(settings: Settings, split: Split, parallel: int = PARALLEL) -> dict[str,
         "settings": {
             "language_model": settings.language_model,
             "name": settings.language_model_name,
+            "tuned": tuned,
             "parallel": parallel,
         },
         "seed": None,
@@ -244,15 +279,31 @@ def run(settings: Settings, split: Split, parallel: int = PARALLEL) -> dict[str,
     }
 
 
+def _open_tuned(settings: Settings, tuned: str) -> LanguageModel | None:
+    """Raises NotFound where it is neither a folder nor in the registry, InvalidInput for another kind of model."""
+    folder = Path(tuned)
+    if not folder.is_dir():
+        entry = Registry(settings.home).find(tuned)
+        if entry.card.kind != "llm":
+            raise InvalidInput(f"{entry.id} is a {entry.card.kind} and no language model", field="tuned")
+        folder = entry.folder
+    changed = {"language_model": "transformers", "language_model_name": str(folder)}
+    return open_language_model(settings.model_copy(update=changed))
+
+
 async def _when_ready(
-    model: LanguageModel | None, requests: Sequence[Request], asker: Asker | None, parallel: int
+    models: Sequence[LanguageModel | None],
+    requests: Sequence[Request],
+    askers: Sequence[Asker | None],
+    parallel: int,
 ) -> dict[str, object]:
     deadline = time.monotonic() + LOADING
-    while model is not None and not model.ready:
-        if time.monotonic() > deadline:
-            raise EngineFailed(f"The language model {model.name} did not load within {LOADING:g} s.")
-        await asyncio.sleep(0.1)
-    return await evaluate(requests, demo_shop.products(), asker, parallel)
+    for model in models:
+        while model is not None and not model.ready:
+            if time.monotonic() > deadline:
+                raise EngineFailed(f"The language model {model.name} did not load within {LOADING:g} s.")
+            await asyncio.sleep(0.1)
+    return await evaluate(requests, demo_shop.products(), askers[0], parallel, askers[1])
 
 
 def _keeps_kind(request: Request, taken: Taken, vocabulary: Vocabulary) -> bool:
@@ -274,6 +325,42 @@ def _rounded(amount: int) -> int:
 
 def _share(flags: Sequence[bool]) -> float:
     return sum(flags) / len(flags) if flags else float("nan")
+
+
+def _apart(requests: Sequence[Request], taken: Sequence[Taken], vocabulary: Vocabulary) -> dict[str, dict[str, float]]:
+    """The measures of what a program made and of what was written by hand."""
+    parts: dict[str, list[int]] = {"template": [], "written": []}
+    for place, request in enumerate(requests):
+        parts["template" if request.style == TEMPLATE else "written"].append(place)
+    return {
+        name: {
+            "requests": float(len(places)),
+            **measures([requests[i] for i in places], [taken[i] for i in places], vocabulary),
+        }
+        for name, places in parts.items()
+    }
+
+
+def _compared(
+    requests: Sequence[Request], taken: Mapping[str, Sequence[Taken]], vocabulary: Vocabulary
+) -> list[dict[str, object]]:
+    """Each model against the rules and the untuned one, on the whole form: difference and paired test."""
+    whole = {
+        name: np.array([slots_right(r, one, vocabulary)["whole"] for r, one in zip(requests, each, strict=True)], float)
+        for name, each in taken.items()
+    }
+    pairs = ((WITH_MODEL, RULES), (WITH_TUNED, RULES), (WITH_TUNED, WITH_MODEL), (WITH_TUNED, WITH_YES))
+    return [
+        {
+            "system": ours,
+            "baseline": other,
+            "metric": "whole",
+            "difference": float((whole[ours] - whole[other]).mean()),
+            "p": paired_randomisation_test(whole[ours], whole[other], permutations=10_000, seed=0),
+        }
+        for ours, other in pairs
+        if ours in whole and other in whole and requests
+    ]
 
 
 def _by_style(

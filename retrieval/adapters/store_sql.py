@@ -27,8 +27,7 @@ from retrieval.adapters.store_rows import (
 )
 from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, turns
 from tasteline.errors import TransientError
-from tasteline.ports import Change, Deed, Written
-from tasteline.ports import Change, Shown, Written
+from tasteline.ports import Change, Deed, Shown, Written
 from tasteline.types import Event, Product, Ranking, Turn
 
 _PAGE = 2000

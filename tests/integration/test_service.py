@@ -12,7 +12,7 @@ from app.main import create_app
 from retrieval.live_model import LiveModel
 from retrieval.registry import Registry
 from tasteline.settings import Settings
-from tests.unit.retrieval.trained import WEIGHTS, card, damage, registered
+from tests.unit.retrieval.trained import WEIGHTS, card, damage, registered, writing
 
 
 def found(client: TestClient, **request: object) -> list[str]:
@@ -132,6 +132,26 @@ def test_export_and_erasure(client: TestClient) -> None:
     assert client.delete("/v1/users/anna").json()["removed"] >= 1
     assert client.get("/v1/users/anna/export").json()["events"] == []
     assert client.get("/v1/users/anna/interests").json()["interests"] == []
+
+
+def test_an_erasure_reaches_files_and_models(client: TestClient, settings: Settings) -> None:
+    rows = settings.home / "datasets" / "chats" / "train.jsonl"
+    rows.parent.mkdir(parents=True)
+    rows.write_text('{"user_id": "anna"}\n{"user_id": "bo"}\n')
+    learned = Registry(settings.home).register(card(0), writing(), ["anna"])
+    event(client, "e9", "view_item", "tent")
+    answer = client.delete("/v1/users/anna", params={"retire": True}).json()
+    assert answer["files"] == {"datasets/chats/train.jsonl": 1}
+    assert rows.read_text() == '{"user_id": "bo"}\n'
+    assert [each["id"] for each in answer["learners"]] == [learned.id]
+    assert answer["live"] == {"next-item": None}
+    assert client.delete("/v1/users/anna").json() == {
+        "removed": 0,
+        "files": {},
+        "caches": [],
+        "learners": [],
+        "live": {},
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.bootstrap import open_shop
-from app.engines import open_embedder
+from app.engines import open_embedder, open_store
 from app.indexing import build_index
 from app.main import create_app
 from app.shop import Shop
 from eval import next_item_training
 from eval.next_item_training import LEARNED, TrainingAsked, train_next_item
 from finetune.training import Epoch
+from retrieval.learned_from import LearnedFrom, Record
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
 from tasteline.ports import Need
@@ -108,6 +110,34 @@ def test_the_card_says_how_it_came_about(trained: tuple[dict[str, object], Entry
     assert card.settings["fusion.epochs"] == QUICK.fusion.epochs
     assert card.seconds > 0
     assert card.seed == 0
+
+
+def test_it_is_known_whom_it_learned_from(settings: Settings, trained: tuple[dict[str, object], Entry, bool]) -> None:
+    records = LearnedFrom(settings.home)
+    assert records.record("next-item", trained[1].id) == Record(forgotten=0, people=PEOPLE)
+    assert ("next-item", trained[1].id) in records.models("u7")
+    assert not records.models("u999")
+
+
+def test_who_is_erased_during_the_training_keeps_it_out_of_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path / "home")
+    register = next_item_training.register_ranker
+
+    def erasing(*what: Any) -> Entry:
+        with closing(open_store(settings)) as store:
+            store.erase_user("u3")
+        return register(*what)
+
+    monkeypatch.setattr(next_item_training, "register_ranker", erasing)
+    data = write_shop(tmp_path / "data")
+    told: list[str] = []
+    _, entry, live = train_next_item(replace(POPULAR, data=data), settings, told.append, recipe=QUICK)
+    assert not live
+    assert any("erased" in line for line in told)
+    assert Registry(settings.home).is_withdrawn("next-item", entry.id)
+    assert Registry(settings.home).live("next-item") is None
 
 
 def test_a_candidate_is_left_alone_where_it_is_asked_for_or_behind(

@@ -28,6 +28,8 @@ AT_LEAST: Mapping[str, tuple[int, Callable[[Request], bool]]] = {
     "indirect": (40, lambda r: r.style == "indirect"),
     "typos": (30, lambda r: r.style == "typo"),
     "rambling, two limits or more": (30, lambda r: r.style == "rambling" and limits(r) >= 2),
+    "made by a program": (50, lambda r: r.style == "template"),
+    "written by hand": (450, lambda r: r.style != "template"),
     "small talk": (20, lambda r: r.intent in SMALL_TALK),
     "looks like a limit": (20, lambda r: r.note.startswith("no limit:")),
 }
@@ -68,7 +70,7 @@ def fits(product: Product, request: Request) -> bool:
 
 
 def test_there_are_enough_requests() -> None:
-    assert len(requests()) >= 330
+    assert len(requests()) >= 500
 
 
 @pytest.mark.parametrize("kind", AT_LEAST)

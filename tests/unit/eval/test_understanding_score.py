@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +15,12 @@ from app.llm.asking import Asker
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from eval.understanding import Request
-from eval.understanding.score import RULES, WITH_MODEL, WITH_YES, Shop, evaluate, measures, run, slots_right
+from eval.understanding.score import RULES, WITH_MODEL, WITH_TUNED, WITH_YES, Shop, evaluate, measures, run, slots_right
+from retrieval.registry import Registry
+from tasteline.errors import InvalidInput, NotFound
 from tasteline.settings import Settings
 from tasteline.types import ChatMessage, Price, Product
+from tests.unit.retrieval.trained import registered
 
 PRODUCTS = [
     Product(
@@ -43,7 +49,11 @@ def request(text: str, **gold: object) -> Request:
 
 
 def wrong(one: Request) -> set[str]:
-    return {slot for slot, right in slots_right(one, SHOP.by_rules(one), SHOP.vocabulary).items() if not right}
+    """Slots; `whole` follows from them."""
+    right = slots_right(one, SHOP.by_rules(one), SHOP.vocabulary)
+    off = {slot for slot, is_right in right.items() if not is_right} - {"whole"}
+    assert right["whole"] == (off <= {"category"})
+    return off
 
 
 @pytest.mark.parametrize(
@@ -116,6 +126,41 @@ def test_with_a_model_that_knows_and_one_that_babbles() -> None:
     babbled = asyncio.run(evaluate(requests, PRODUCTS, Asker(ScriptedLanguageModel(["Sure!"]), Metrics())))
     assert babbled["systems"][WITH_MODEL] == babbled["systems"][WITH_YES]  # type: ignore[index]
     assert babbled["model"]["outcomes"] == {"wrong_format": 2}  # type: ignore[index]
+
+
+def test_a_tuned_model_stands_beside_the_untuned_one_and_both_against_the_rules() -> None:
+    requests = [
+        request("kettle for fifty bucks", price_max=50.0),
+        request("an enamel kettle", style="template"),
+        request("a kettle, my limit is 45 bucks", price_max=45.0),
+        request("a kettle, over 45 bucks in price", price_min=45.0, style="template"),
+    ]
+
+    def knows(messages: Sequence[ChatMessage]) -> str:
+        said = messages[-1].content
+        amounts = {"price_max": 50 if "50" in said else 45, "price_min": None}
+        return json.dumps({slot: amounts.get(slot) for slot in said.split("Fill in: ")[1].split(", ")})
+
+    asker, tuned = (Asker(ScriptedLanguageModel(reply), Metrics()) for reply in (['{"price_max": null}'], knows))
+    found: Any = asyncio.run(evaluate(requests, PRODUCTS, asker, tuned=tuned))
+    assert set(found["systems"]) == {RULES, WITH_MODEL, WITH_TUNED, WITH_YES}
+    assert found["apart"][WITH_TUNED]["template"]["requests"] == found["apart"][RULES]["written"]["requests"] == 2
+    assert found["apart"][WITH_TUNED]["written"]["hard"] == 1.0 > found["apart"][RULES]["written"]["hard"]
+    pairs = {(each["system"], each["baseline"]): each["difference"] for each in found["comparisons"]}
+    assert pairs[WITH_TUNED, RULES] > 0
+    assert pairs[WITH_TUNED, WITH_MODEL] == pytest.approx(
+        found["systems"][WITH_TUNED]["whole"] - found["systems"][WITH_MODEL]["whole"]
+    )
+    assert found["tuned"]["outcomes"].keys() == {"ok"}
+
+
+def test_a_tuned_model_must_be_one(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, language_model="none")
+    with pytest.raises(NotFound):
+        run(settings, "dev", tuned="20260101")
+    entry = registered(Registry(tmp_path), 0, kind="next-item")
+    with pytest.raises(InvalidInput, match="no language model"):
+        run(settings, "dev", tuned=entry.id)
 
 
 def test_a_run_without_a_model_says_what_it_measured() -> None:

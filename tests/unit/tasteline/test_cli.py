@@ -1,10 +1,15 @@
 """The command line as a script would use it: what is printed where, and how it ends."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from app.engines import open_store
+from retrieval.registry import Entry, Registry
+from tasteline.settings import Settings
+from tests.unit.retrieval.trained import card, writing
 from tests.unit.tasteline.shell import Shell, failed
 
 FEED = [
@@ -84,9 +89,48 @@ def test_recommend(filled: Shell) -> None:
 
 def test_export_and_erase(filled: Shell) -> None:
     assert [e["id"] for e in filled("export", "anna").json["events"]] == ["e1"]  # type: ignore[attr-defined]
-    assert filled("erase", "anna", "--json").json == {"user": "anna", "removed": 1}
+    erased = filled("erase", "anna", "--json").json
+    assert (erased["user"], erased["removed"], erased["learners"]) == ("anna", 1, [])
     assert filled("export", "anna").json["events"] == []
     assert filled("erase", "nobody").out == "0 rows removed.\n"
+
+
+def test_erase_names_the_models_that_learned_and_retires_them_on_request(filled: Shell) -> None:
+    registry = Registry(filled.home)
+    kept, learned = registry.register(card(0), writing(), ["bo"]), registry.register(card(1), writing(), ["anna", "bo"])
+    for entry in (kept, learned):
+        registry.promote(entry.id)
+    told = filled("erase", "anna").out
+    assert f"next-item {learned.id} learned from this person, and is live." in told
+    assert "--retire" in told
+    assert "`tasteline train next-item`" in told
+    assert kept.id not in told
+    live = registry.live("next-item")
+    assert live is not None
+    assert live.id == learned.id
+    erased = filled("erase", "bo", "--retire", "--json").json
+    assert [each["id"] for each in erased["learners"]] == [kept.id, learned.id]  # type: ignore[attr-defined]
+    assert erased["live"] == {"next-item": None}
+    assert registry.live("next-item") is None
+
+
+def test_erase_trains_anew_on_request(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(filled.home)
+    for kind in ("next-item", "encoder"):
+        registry.register(card(0, kind=kind), writing(), ["anna"])
+    trained: list[str] = []
+
+    def train(asked: object, settings: Settings, *rest: object, **more: object) -> tuple[object, Entry, bool]:
+        with closing(open_store(settings)) as store:
+            trained.extend(sorted(user for user, _ in store.users()))
+        return {}, registry.register(card(5), writing(), trained), True
+
+    monkeypatch.setattr("eval.next_item_training.train_next_item", train)
+    told = filled("erase", "anna", "--retrain").out
+    assert f"next-item: {card(5).id} was trained." in told
+    assert "encoder: train it again with `tasteline train encoder`." in told
+    assert trained
+    assert "anna" not in trained
 
 
 def popular(shell: Shell) -> set[str]:

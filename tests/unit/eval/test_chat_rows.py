@@ -1,0 +1,33 @@
+"""Rows of all tasks, written from a running shop."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.engines import open_store
+from eval import demo_shop
+from eval.chat_rows import ChatsAsked, chats_at, write_chats
+from finetune.examples import ChatExample, read_examples
+from tasteline.settings import Settings
+
+ERASED = "joan"
+
+
+def test_rows_of_every_task_and_none_of_who_was_erased(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, embedder="hashing", vector_index="numpy", language_model="none")
+    shoppers = demo_shop.shoppers()[:25]
+    assert ERASED in {shopper.id for shopper in shoppers}
+    with closing(open_store(settings)) as store:
+        store.put_products(demo_shop.products()[::4])
+        store.append_events(list(demo_shop.events(demo_shop.products(), shoppers, datetime(2026, 3, 1, tzinfo=UTC))))
+        store.erase_user(ERASED)
+    made = write_chats(settings, ChatsAsked(understanding=20, wording=10, each=1, seed=5))
+    rows = list(read_examples(chats_at(tmp_path, "train"), ChatExample))
+    assert {row.task for row in rows} == {"understanding", "wording", "judging", "interests"}
+    assert made["train"].total() == len(rows)
+    assert made["valid"].total() == len(list(read_examples(chats_at(tmp_path, "valid"), ChatExample)))
+    people = {row.user_id for row in rows} - {None}
+    assert people
+    assert ERASED not in people
