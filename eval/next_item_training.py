@@ -16,14 +16,13 @@ from typing import cast
 import numpy as np
 
 from app.engines import open_embedder, open_store
-from app.indexing import build_index
 from eval.data.interactions import PURCHASE, Dataset
 from eval.data.stored import read_store
 from eval.learned import MAIN_METRIC, Heard, Learned, card_of
+from eval.own_shop import brought_up_to_date
 from eval.recommending import Asked, Bench, measure, split_of
 from eval.served import Progress
 from finetune.next_item import Recipe
-from retrieval.importing.run import import_paths
 from retrieval.model_card import ModelCard
 from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
 from retrieval.recommend import BUY_AGAIN
@@ -64,13 +63,7 @@ def train_next_item(
     """
     folder = _folder(asked.begin, settings.home) if asked.begin else None
     begin = read_ranker(folder) if folder else None
-    if asked.data is not None:
-        told(f"import of {asked.data}")
-        with closing(open_store(settings)) as store:
-            rejects = settings.home / "rejects.jsonl"
-            import_paths([asked.data], store, rejects_file=rejects, currency=asked.currency)
-    told("index")
-    build_index(settings, progress)
+    brought_up_to_date(settings, asked.data, asked.currency, told, progress)
     with closing(open_store(settings)) as store:
         erasures = store.erasures()  # before reading: whoever is erased meanwhile is seen below
         dataset, products = read_store(store, settings.home.resolve().name)

@@ -16,7 +16,7 @@ from eval.datasets import JudgedSearch
 from eval.measured import OURS, Measured, Slice, SystemResult, Values, binned
 from eval.metrics import Rule, judged_labels, measured, measures, padded
 
-__all__ = ["OURS", "RECALL_FROM", "SearchSystem", "evaluate_search", "values_of"]
+__all__ = ["OURS", "RECALL_FROM", "SearchSystem", "evaluate_search", "rank_one_by_one", "values_of"]
 
 RECALL_FROM = 2.0
 """Ratings that count as found: 2 (good) and 3 (exact) of 0-3."""
@@ -61,7 +61,7 @@ def evaluate_search(
     qrels = [dataset.qrels[query] for query in queries]
     results = {}
     for system in systems:
-        rankings, latencies = _rank_one_by_one(system, queries, depth)
+        rankings, latencies = rank_one_by_one(system, queries, depth)
         results[system.name] = SystemResult(values_of(rankings, qrels, k, depth), latencies=latencies)
     return Measured(
         task="search",
@@ -111,7 +111,8 @@ def slices(queries: Sequence[str], qrels: Sequence[Mapping[str, float]]) -> list
     ]
 
 
-def _rank_one_by_one(system: SearchSystem, queries: Sequence[str], depth: int) -> tuple[list[list[str]], Values]:
+def rank_one_by_one(system: SearchSystem, queries: Sequence[str], depth: int) -> tuple[list[list[str]], Values]:
+    """The lists, and the milliseconds that each took. Raises ValueError as `evaluate_search`."""
     system.rank(queries[:1], depth)  # the first call loads and compiles; it is nobody's latency
     rankings, latencies = [], []
     for query in queries:

@@ -26,7 +26,7 @@ from eval.search import SearchSystem, evaluate_search
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.importing.run import import_paths
-from retrieval.search import SearchQuery
+from retrieval.search import Searcher, SearchQuery
 from tasteline.settings import Settings
 from tasteline.types import Product
 
@@ -39,13 +39,12 @@ Progress = Callable[[int, int], None]
 class Served:
     """The endpoint's search, asked directly. What is read as a limit limits, as it would for a shopper."""
 
-    name = OURS
-
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
+    def __init__(self, searcher: Searcher, name: str = OURS) -> None:
+        self.name = name
+        self._searcher = searcher
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[str]]:
-        rankings = self._shop.searcher.search([SearchQuery(query, limit=k) for query in queries])
+        rankings = self._searcher.search([SearchQuery(query, limit=k) for query in queries])
         return [[item.product.id for item in ranking.items] for ranking in rankings]
 
 
@@ -89,10 +88,19 @@ def run_search(folder: Path, settings: Settings, progress: Progress | None = Non
 
 def systems_of(shop: Shop) -> list[SearchSystem]:
     """Baselines over the shop's own catalogue and vectors, then the shop itself."""
+    products = _products(shop)
+    bm25, dense = Bm25(TantivyLexicalIndex(coordination=False), products), dense_of(shop)
+    return [bm25, dense, Fusion([bm25, dense], [0.5, 0.5]), Served(shop.searcher)]
+
+
+def dense_of(shop: Shop, name: str = Dense.name) -> Dense:
+    """Meaning alone, by the encoder of the shop's indexes at this moment."""
     with shop.live.read() as indexes:
         rows = np.flatnonzero(indexes.catalogue.alive)
-        products = [indexes.catalogue.product(int(row)) for row in rows]
-        vectors = indexes.vectors.vectors(rows)
-    bm25 = Bm25(TantivyLexicalIndex(coordination=False), products)
-    dense = Dense(shop.embedder, [product.id for product in products], vectors)
-    return [bm25, dense, Fusion([bm25, dense], [0.5, 0.5]), Served(shop)]
+        ids = [indexes.catalogue.product(int(row)).id for row in rows]
+        return Dense(indexes.embedder, ids, indexes.vectors.vectors(rows), name)
+
+
+def _products(shop: Shop) -> list[Product]:
+    with shop.live.read() as indexes:
+        return list(indexes.catalogue.products())

@@ -35,6 +35,27 @@ class TrainingData:
     events: int
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The model beside what was live when it was measured, case by case."""
+
+    baseline: str
+    """Id of that model; "" where none was."""
+    metric: str
+    difference: float
+    """Of the means; above 0 the model is better."""
+    low: float
+    high: float
+    """Ends of the 95 % interval of the difference."""
+    p: float
+    """Of a paired randomisation test."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Better or equal will do: only what the whole interval says is worse."""
+        return self.high < 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """One trained model. Made by its trainer; `files` is filled in when the model is registered."""
@@ -69,6 +90,8 @@ class ModelCard:
     base: str | None = None
     """The model that was fine-tuned; None where training began from nothing."""
     notes: str = ""
+    comparison: Comparison | None = None
+    """None where it was not compared."""
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 in hexadecimal digits by path within the model's folder."""
 
@@ -101,8 +124,9 @@ def kind_of(text: str) -> ModelKind:
 def checked(card: ModelCard) -> ModelCard:
     """`card` as it can be written and read again. Raises InvalidInput, which names the field that cannot."""
     values = {field.name: getattr(card, field.name) for field in fields(card)}
+    parts = {"data": asdict(card.data), "comparison": asdict(card.comparison) if card.comparison else None}
     try:
-        return _CARD.validate_json(_CARD.dump_json(_CARD.validate_python(values | {"data": asdict(card.data)})))
+        return _CARD.validate_json(_CARD.dump_json(_CARD.validate_python(values | parts)))
     except ValidationError as error:
         raise InvalidInput(f"the card of model {card.id}: {_first(error)}", field="card") from error
 
@@ -126,6 +150,8 @@ def card_to_markdown(card: ModelCard, state: State | None = None) -> str:
         parts.append(card.notes)
     if card.metrics:
         parts += [f"## Metrics on {card.split}", _table(*_measured(card))]
+    if card.comparison:
+        parts.append(_compared(card.comparison))
     if card.settings:
         settings = [(name, str(value)) for name, value in card.settings.items()]
         parts += ["## Settings", _table(("setting", "value"), settings)]
@@ -157,6 +183,11 @@ def _measured(card: ModelCard) -> tuple[Sequence[str], list[Sequence[str]]]:
         name = f"**{system}**" if system == card.system else system
         rows.append((name, *(_figure(row.get(metric)) for metric in metrics)))
     return ("", *metrics), rows
+
+
+def _compared(row: Comparison) -> str:
+    beside = f"{row.baseline}, which was live then" if row.baseline else "the shop without such a model"
+    return f"{row.metric} {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}, p {row.p:.3g}) beside {beside}."
 
 
 def _figure(value: float | None) -> str:

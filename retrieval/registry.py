@@ -215,12 +215,15 @@ class Registry:
             if found != expected:
                 raise self._damage(entry.card.kind, entry.id, f"{name} differs from its checksum")
 
-    def promote(self, entry_id: str) -> Change:
-        """Make this model the live one of its kind, after a look at its files. Raises NotFound.
+    def promote(self, entry_id: str, *, force: bool = False) -> Change:
+        """Make this model the live one of its kind, after a look at its files.
 
-        Where it is live already nothing changes, but a service that could not load it will try again.
+        Where it is live already nothing changes, but a service that could not load it will try again. Raises NotFound,
+        and InvalidInput for one that was withdrawn, or measured worse than what was live; `force` overrules the latter.
         """
         entry = self.entry(entry_id)
+        if not force:
+            _require_not_worse(entry.card)
         self.verify(entry)
         with self._alone(entry.card.kind) as folder:
             promotions = self._promotions(entry.card.kind)
@@ -351,6 +354,16 @@ class Registry:
             raise
         finally:
             os.close(held)
+
+
+def _require_not_worse(card: ModelCard) -> None:
+    row = card.comparison
+    if row is not None and row.is_worse:
+        raise InvalidInput(
+            f"model {card.id} was measured worse than {row.baseline or 'the shop without such a model'}: {row.metric} "
+            f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}); --force makes it live all the same",
+            field="id",
+        )
 
 
 def _sweep(folder: Path) -> None:

@@ -89,6 +89,10 @@ class Searcher:
         self._new_id = new_id
         self._reranking = reranking
 
+    def reranked(self, reranking: Reranking | None) -> Searcher:
+        """The same search with another hand at the top of its lists, or none."""
+        return Searcher(self._live, self._understand, self._counts, self._new_id, reranking)
+
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
         meanings = [understood(query, self._understand) for query in queries]

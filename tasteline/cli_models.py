@@ -48,10 +48,14 @@ def show(model: Id, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def promote(model: Id, as_json: AsJson = False) -> None:
+def promote(
+    model: Id,
+    force: Annotated[bool, typer.Option("--force", help="Although it was measured worse than what was live.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Make a model the live one of its kind; a running service uses it within two seconds."""
     registry = _registry()
-    _tell(registry.promote(registry.find(model).id), as_json)
+    _tell(registry.promote(registry.find(model).id, force=force), as_json)
 
 
 @app.command()

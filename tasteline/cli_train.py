@@ -13,7 +13,10 @@ import typer
 from tasteline.terminal import AsJson, progress_bar, read_settings, say, say_json
 
 if TYPE_CHECKING:
+    from eval.search_training import SearchTrainingAsked
+    from finetune.lora.job import Step
     from finetune.training import Epoch
+    from retrieval.registry import Entry
 
 app = typer.Typer(help="Learn from the shop's own data; the result goes to the registry.", no_args_is_help=True)
 
@@ -50,8 +53,94 @@ def next_item(
         say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
         return
     say(markdown_table(report))
+    _say_state(entry, live)
+
+
+Base = Annotated[str | None, typer.Option(help="Hub id or folder to begin from; default: the encoder of the settings.")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML of settings for this and other jobs.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="name=value, overruling the file: preset=gpu, minutes=10.")
+]
+Questions = Annotated[int, typer.Option(min=1, help="To learn from, at most.")]
+Each = Annotated[int, typer.Option(min=1, help="Queries made for each product.")]
+Data = Annotated[Path | None, typer.Option(help="Imported first: any feed and events that `import` takes.")]
+Currency = Annotated[str | None, typer.Option(help="Of prices that name none.")]
+Seed = Annotated[int, typer.Option(help="Of every draw.")]
+Promote = Annotated[
+    bool, typer.Option(help="Make it live where the search is not worse with it; --no-promote leaves it a candidate.")
+]
+
+
+@app.command()
+def encoder(
+    data: Data = None,
+    currency: Currency = None,
+    base: Base = None,
+    file: SettingsFile = None,
+    assignments: Set = None,
+    each: Each = 2,
+    questions: Questions = 4_000,
+    seed: Seed = 0,
+    promote: Promote = True,
+    as_json: AsJson = False,
+) -> None:
+    """Tune the encoder, by LoRA, to what is typed in this shop; no labels are needed.
+
+    Questions are made of the catalogue, and of searches where there are events. Broken off, it goes on where it was.
+    """
+    from eval.search_training import SearchTrainingAsked
+
+    asked = (data, currency, base, file, tuple(assignments or ()), each, questions)
+    _train_for_search(SearchTrainingAsked("encoder", *asked, seed=seed, promote=promote), as_json)
+
+
+@app.command()
+def reranker(
+    data: Data = None,
+    currency: Currency = None,
+    base: Base = None,
+    file: SettingsFile = None,
+    assignments: Set = None,
+    each: Each = 2,
+    questions: Questions = 4_000,
+    seed: Seed = 0,
+    promote: Promote = True,
+    as_json: AsJson = False,
+) -> None:
+    """Tune a cross-encoder, by LoRA, that reads request and product together and orders the top of a search."""
+    from eval.search_training import SearchTrainingAsked
+
+    asked = (data, currency, base, file, tuple(assignments or ()), each, questions)
+    _train_for_search(SearchTrainingAsked("reranker", *asked, seed=seed, promote=promote), as_json)
+
+
+def _train_for_search(asked: SearchTrainingAsked, as_json: bool) -> None:
+    from eval.report.tables import markdown_table
+    from eval.search_training import Hearing, train_for_search
+
+    with steps("working") as (advance, step), epochs("MRR@10 on valid") as heard:
+        report, entry, live = train_for_search(asked, read_settings(), Hearing(_told, heard, step, advance))
+    if as_json:
+        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
+        return
+    say(markdown_table(report))
+    _say_state(entry, live)
+
+
+def _say_state(entry: Entry, live: bool) -> None:
     state = "is live" if live else "is a candidate; `tasteline models promote` makes it live"
-    say(f"\nnext-item {entry.id} {state}.")
+    say(f"\n{entry.card.kind} {entry.id} {state}.")
+
+
+@contextmanager
+def steps(description: str) -> Iterator[tuple[Callable[[int, int], None], Callable[[Step], None]]]:
+    """One bar for what is counted, and for the steps of a training with loss and speed; silent off a terminal."""
+    with progress_bar(description) as advance:
+
+        def step(at: Step) -> None:
+            advance(at.number, at.of)
+
+        yield advance, step
 
 
 def _told(what: str) -> None:
@@ -59,7 +148,7 @@ def _told(what: str) -> None:
 
 
 @contextmanager
-def epochs() -> Iterator[Callable[[str, Epoch], None]]:
+def epochs(value_name: str = "nDCG@10 on valid") -> Iterator[Callable[[str, Epoch], None]]:
     """The epoch at hand on a terminal, one line for each epoch elsewhere."""
     from rich.console import Console
 
@@ -67,7 +156,7 @@ def epochs() -> Iterator[Callable[[str, Epoch], None]]:
     with console.status("training") as status:
 
         def heard(part: str, epoch: Epoch) -> None:
-            value = "" if epoch.value != epoch.value else f", nDCG@10 on valid {epoch.value:.4f}"
+            value = "" if epoch.value != epoch.value else f", {value_name} {epoch.value:.4f}"
             line = f"{part}: epoch {epoch.number}, {epoch.seconds:.0f} s, loss {epoch.loss:.3f}{value}"
             if console.is_terminal:
                 status.update(line)

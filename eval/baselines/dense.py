@@ -20,8 +20,9 @@ class Dense:
 
     name = "dense"
 
-    def __init__(self, embedder: Embedder, ids: Sequence[str], vectors: Vectors) -> None:
+    def __init__(self, embedder: Embedder, ids: Sequence[str], vectors: Vectors, name: str = name) -> None:
         """`vectors` (len(ids), embedder.dimension): unit length, one for each id."""
+        self.name = name
         if vectors.shape != (len(ids), embedder.dimension):
             raise ValueError(f"{vectors.shape} vectors for {len(ids)} products of dimension {embedder.dimension}")
         self._embedder = embedder

@@ -1,0 +1,321 @@
+"""`tasteline train encoder` and `train reranker`: a shop without labels in, a tuned model and what it brings out.
+
+Takes settings and what the command line says; makes questions of the shop's own catalogue and events, trains, measures
+on queries for products that no training saw, with the search that the service runs, and makes the model live where it
+is ahead of what is live. The one place where questions, trainers, search and registry meet.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from app.encoders import MERGED
+from app.engines import encoder_in, open_reranker
+from app.shop import Shop
+from eval.known_item import FORMS, KnownItemQuery, known_item_queries
+from eval.measured import OURS, Measured, Slice, SystemResult
+from eval.metrics import judged_labels, measured, measures, padded
+from eval.own_shop import Told, brought_up_to_date, own_shop
+from eval.results import DISTRIBUTION, commit_of, machine
+from eval.search import SearchSystem, rank_one_by_one
+from eval.served import Progress, Served, dense_of, systems_of
+from finetune.encoder import TrainedEncoder, train_encoder
+from finetune.examples import Question
+from finetune.lora.job import Step
+from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
+from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
+from finetune.question_sets import QuestionSet, read_question_set
+from finetune.reranker import TrainedReranker, train_reranker
+from finetune.training import Epoch
+from retrieval.adapters.weights import encoder_path
+from retrieval.embedding import CachedEmbedder, EmbeddingCache
+from retrieval.live import LiveIndex
+from retrieval.model_card import Comparison, ModelCard, Scalar, TrainingData, new_id
+from retrieval.registry import Entry, Registry
+from retrieval.reranking import Reranking
+from retrieval.text import product_text
+from tasteline.errors import InvalidInput, NotFound
+from tasteline.settings import Settings
+
+Kind = Literal["encoder", "reranker"]
+Trained = TrainedEncoder | TrainedReranker
+QUESTIONS = "search"
+"""What the set of questions is called under `home/datasets`."""
+BEFORE = OURS
+"""The search as it is served now."""
+TUNED = "tuned"
+MAIN_METRIC = "ndcg@10"
+METRICS = (MAIN_METRIC, "mrr@10", "recall@10", "recall@100")
+PROTOCOL = (
+    "queries made of products that no training saw (five in a hundred), among all products; whatever answers one is "
+    "relevant"
+)
+DEPTH = 100
+NEVER = 86_400.0
+"""Seconds: while it is measured, a reranker is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTrainingAsked:
+    """What the command line says."""
+
+    kind: Kind
+    data: Path | None = None
+    """Imported into the shop first."""
+    currency: str | None = None
+    base: str | None = None
+    """Folder or hub id; None: the encoder of the settings."""
+    file: Path | None = None
+    """TOML of settings for the job."""
+    assignments: tuple[str, ...] = ()
+    """name=value, which overrule the file."""
+    each: int = QuestionRecipe().each
+    """Queries made for each product."""
+    questions: int = 4_000
+    """To learn from, at most; drawn by chance where there are more."""
+    queries: int = 150
+    """Of each form, for the measuring."""
+    seed: int = 0
+    promote: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who is told how far a training is."""
+
+    told: Told
+    epoch: Callable[[str, Epoch], None] = lambda part, epoch: None
+    step: Callable[[Step], None] = lambda step: None
+    embedding: Progress | None = None
+
+
+def train_for_search(
+    asked: SearchTrainingAsked, settings: Settings, hearing: Hearing
+) -> tuple[dict[str, object], Entry, bool]:
+    """The table as a result mapping, the registered model, and whether it is live now.
+
+    A job that was broken off goes on with the same command. Raises InvalidInput for settings that do not exist and a
+    catalogue of which no question can be made, MissingExtra where the base is not there.
+    """
+    chosen = _settings(asked)
+    brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
+    with own_shop(settings) as shop:
+        checkpoint = settings.home / "training" / f"{asked.kind}.checkpoint"
+        questions = _questions(shop, asked, settings.home, checkpoint.exists(), hearing)
+        base = asked.base or encoder_path(settings.embedder_model)
+        learned = _drawn(questions.train, asked.questions, asked.seed)
+        hearing.told(f"{asked.kind} learns from {len(learned):,} of {len(questions.train):,} questions")
+        trained = _trained(
+            asked.kind, replace(questions, train=learned), _texts(shop.live), base, chosen, checkpoint, hearing
+        )
+        with _written(trained, settings.home) as (entry_id, folder):
+            hearing.told("measuring")
+            report = _measured(asked, shop, folder, entry_id, settings, hearing)
+            card = _card(asked, entry_id, shop, replace(questions, train=learned), chosen, trained, report, settings)
+            people = {row.user_id for row in learned if row.user_id is not None}
+            entry = Registry(settings.home).register(card, lambda into: _moved(folder, into), people)
+    live = asked.promote and card.comparison is not None and card.comparison.difference >= 0
+    if live:
+        Registry(settings.home).promote(entry.id)
+    return report, entry, live
+
+
+def _settings(asked: SearchTrainingAsked) -> LoraSettings:
+    base = EncoderSettings(seed=asked.seed) if asked.kind == "encoder" else RerankerSettings(seed=asked.seed)
+    return read_settings(base, asked.file, asked.assignments)
+
+
+def _questions(shop: Shop, asked: SearchTrainingAsked, home: Path, resumed: bool, hearing: Hearing) -> QuestionSet:
+    """Made anew, unless a job that was broken off learned from those that are there."""
+    recipe = QuestionRecipe(each=asked.each, seed=asked.seed)
+    if resumed and (found := _found(shop, home, recipe)) is not None:
+        return found
+    first = Served(shop.searcher.reranked(None))
+    with shop.live.read() as indexes:  # nobody else is here
+        open_shop = OpenShop(shop.store, indexes, indexes.embedder, first.rank)
+        made = make_question_set(home, QUESTIONS, open_shop, recipe, hearing.told, hearing.embedding)
+    if not made.train:
+        raise InvalidInput("no question can be made of this catalogue; import products with titles first")
+    return made
+
+
+def _found(shop: Shop, home: Path, recipe: QuestionRecipe) -> QuestionSet | None:
+    try:
+        found = read_question_set(home, QUESTIONS, shop.store)
+    except (NotFound, InvalidInput):
+        return None
+    same = found.about.settings == asdict(recipe) and found.about.revision == shop.live.revision
+    return found if same else None
+
+
+def _drawn(rows: Sequence[Question], most: int, seed: int) -> tuple[Question, ...]:
+    """At most so many, in the order given."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
+    return tuple(rows[place] for place in chosen)
+
+
+def _texts(live: LiveIndex) -> dict[str, str]:
+    with live.read() as indexes:
+        return {product.id: product_text(product) for product in indexes.catalogue.products()}
+
+
+def _trained(
+    kind: Kind,
+    questions: QuestionSet,
+    texts: Mapping[str, str],
+    base: str,
+    chosen: LoraSettings,
+    checkpoint: Path,
+    hearing: Hearing,
+) -> Trained:
+    def heard(epoch: Epoch) -> None:
+        hearing.epoch(kind, epoch)
+
+    if isinstance(chosen, EncoderSettings):
+        return train_encoder(
+            questions.train, texts, base, chosen,
+            valid=questions.valid, told=heard, stepped=hearing.step, checkpoint=checkpoint,
+        )  # fmt: skip
+    return train_reranker(
+        questions.train, texts, base, cast(RerankerSettings, chosen),
+        valid=questions.valid, told=heard, stepped=hearing.step, checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+@contextmanager
+def _written(trained: Trained, home: Path) -> Iterator[tuple[str, Path]]:
+    """A folder that is called as the entry will be: vectors and graphs made of it are found again after promotion."""
+    entry_id = new_id(datetime.now(UTC), secrets.token_hex(3))
+    folder = home / "training" / entry_id
+    folder.mkdir(parents=True)
+    try:
+        trained.write(folder)
+        yield entry_id, folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moved(folder: Path, into: Path) -> None:
+    for part in folder.iterdir():
+        shutil.move(part, into / part.name)
+
+
+def _measured(
+    asked: SearchTrainingAsked, shop: Shop, folder: Path, entry_id: str, settings: Settings, hearing: Hearing
+) -> dict[str, object]:
+    """Words alone, meaning alone, the search of now, and that with the new model in it."""
+    with shop.live.read() as indexes:
+        products = list(indexes.catalogue.products())
+    queries = known_item_queries(products, asked.queries, asked.seed, part="valid")
+    if not queries:
+        raise InvalidInput("no query can be made of the products that are kept for measuring; import more products")
+    started = time.perf_counter()
+    results = {system.name: _result(system, queries) for system in systems_of(shop)}
+    tuned = _tuned(asked.kind, shop, folder, entry_id, settings, hearing)
+    results |= {system.name: _result(system, queries) for system in tuned}
+    codes = np.array([FORMS.index(query.form) for query in queries])
+    return Measured(
+        task="search",
+        dataset=settings.home.resolve().name,
+        checksum=f"revision {shop.live.revision}",
+        protocol=PROTOCOL,
+        cases=tuple(query.text for query in queries),
+        systems=results,
+        slices=[Slice("form", FORMS, codes)],
+        seed=asked.seed,
+        seconds=time.perf_counter() - started,
+        reference=TUNED,
+    ).as_mapping()
+
+
+def _tuned(
+    kind: Kind, shop: Shop, folder: Path, entry_id: str, settings: Settings, hearing: Hearing
+) -> Sequence[SearchSystem]:
+    """The search with the new model, and the new encoder alone. The indexes of `shop` are then those of the encoder."""
+    if kind == "reranker":
+        reranker = open_reranker(str(folder / MERGED), entry_id, settings)
+        reranking = Reranking(lambda: reranker, settings.reranked_products, NEVER)
+        return [Served(shop.searcher.reranked(reranking), TUNED)]
+    embedder = CachedEmbedder(
+        encoder_in(str(folder / MERGED), settings), EmbeddingCache(settings.home / "embeddings.db")
+    )
+    shop.live.adopt(embedder, hearing.embedding)
+    return [dense_of(shop, "tuned encoder"), Served(shop.searcher, TUNED)]
+
+
+def _result(system: SearchSystem, queries: Sequence[KnownItemQuery]) -> SystemResult:
+    rankings, latencies = rank_one_by_one(system, [query.text for query in queries], DEPTH)
+    numbers: dict[str, int] = {}
+
+    def number(product_id: str) -> int:
+        return numbers.setdefault(product_id, len(numbers))
+
+    items, judged = judged_labels([{number(each): 1.0 for each in sorted(query.relevant)} for query in queries])
+    ranked = padded([[number(each) for each in row] for row in rankings], width=DEPTH)
+    return SystemResult(measured(measures(*METRICS), ranked, items, judged), latencies=latencies)
+
+
+def _card(
+    asked: SearchTrainingAsked,
+    entry_id: str,
+    shop: Shop,
+    questions: QuestionSet,
+    chosen: LoraSettings,
+    trained: Trained,
+    report: Mapping[str, object],
+    settings: Settings,
+) -> ModelCard:
+    commit = commit_of(Path(__file__).parent)
+    people = {row.user_id for row in questions.train if row.user_id is not None}
+    flat = {**{f"questions_{name}": value for name, value in questions.about.settings.items()}, **asdict(chosen)}
+    return ModelCard(
+        id=entry_id,
+        kind=asked.kind,
+        created=datetime.now(UTC),
+        data=TrainingData(
+            settings.home.resolve().name,
+            questions.checksum,
+            len(people),
+            questions.about.products,
+            len(questions.train),
+        ),
+        settings={
+            name: ", ".join(value) if isinstance(value, tuple) else cast(Scalar, value) for name, value in flat.items()
+        },
+        metrics=cast(Mapping[str, Mapping[str, float | None]], report["systems"]),
+        system=TUNED,
+        main_metric=MAIN_METRIC,
+        split="valid",
+        seconds=round(trained.outcome.seconds, 1),
+        seed=asked.seed,
+        machine=machine(),
+        version=metadata.version(DISTRIBUTION),
+        commit=commit.sha if commit else None,
+        dirty=commit.dirty if commit else False,
+        base=asked.base or settings.embedder_model,
+        comparison=comparison_of(report, _live_id(asked.kind, settings)),
+    )
+
+
+def _live_id(kind: Kind, settings: Settings) -> str:
+    entry = Registry(settings.home).live(kind)
+    return entry.id if entry else ""
+
+
+def comparison_of(report: Mapping[str, object], live_id: str) -> Comparison:
+    """Of the tuned search with the one of now, by the main metric."""
+    rows = cast(Sequence[Mapping[str, object]], report["comparisons"])
+    row = next(each for each in rows if each["baseline"] == BEFORE and each["metric"] == MAIN_METRIC)
+    low, high = cast(Sequence[float], row["interval"])
+    return Comparison(live_id, MAIN_METRIC, cast(float, row["difference"]), low, high, cast(float, row["p"]))
