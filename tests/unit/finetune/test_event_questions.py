@@ -115,10 +115,12 @@ def test_a_click_far_down_weighs_more() -> None:
             events.append(did("select_item", 1, f"p{product}", ranking_id=name, session_id=name))
     weight = place_weights(rankings, events)
     assert weight.corrected
-    first, fifth = rankings[0].product_ids[0], rankings[0].product_ids[4]
-    assert weight("r0", first) == 1.0
-    assert 3.5 < weight("r0", fifth) < 6.5
-    assert weight("r0", "p77") == weight("unknown", first) == 1.0
+    clicked = {(each.ranking_id, each.product_id) for each in events if each.product_id}
+    by_place = {place: next(r for r in rankings if (r.ranking_id, r.product_ids[place]) in clicked) for place in (0, 4)}
+    first, fifth = ((by_place[place].ranking_id, by_place[place].product_ids[place]) for place in (0, 4))
+    assert weight(*first) == 1.0
+    assert 3.5 < weight(*fifth) < 6.5
+    assert weight("r0", "p77") == weight("unknown", "p1") == 1.0
     rows = search_questions(events, weight)
     assert max(row.weight for row in rows) > 5
     by_name = {(row.positive, row.weight) for row in search_questions(events)}
