@@ -92,7 +92,8 @@ def _sessions(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Of each session, or of each person where events name none, by time; what has no time keeps its place."""
     sessions: dict[tuple[str, str | None], list[Event]] = defaultdict(list)
     for event in events:
-        if event.session_id or event.user_id:
+        telling = event.type in STRENGTHS or event.type is EventType.SEARCH
+        if telling and (event.session_id or event.user_id):
             # A session in which two people speak is two: what one did must not be found under the other's name.
             sessions[event.session_id or "", event.user_id].append(event)
     for session in sessions.values():

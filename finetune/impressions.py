@@ -7,6 +7,7 @@ is `finetune.position_bias`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ class PlaceWeights:
     """Callable as `finetune.event_questions.PlaceWeight`."""
 
     places: dict[tuple[str, str], int]
-    """(ranking id, product id) → position from 0."""
+    """(ranking id, product id) → position from 0, of what was clicked."""
     weights: NDArray[np.float64]
     """By position; deeper ones count as the last."""
     corrected: bool
@@ -37,6 +38,27 @@ class PlaceWeights:
 
 def place_weights(rankings: Iterable[Shown], events: Iterable[Event]) -> PlaceWeights:
     """Estimated from these rankings and events themselves."""
+    texts, clicked = _asked_and_clicked(events)
+    places: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    pairs, positions, clicks = array("q"), array("q"), array("b")
+    for shown in rankings:
+        text = texts.get(shown.ranking_id)
+        for position, product_id in enumerate(shown.product_ids if text is not None else ()):
+            was_clicked = (shown.ranking_id, product_id) in clicked
+            if was_clicked:  # of the others nobody will ask, and they are many
+                places[shown.ranking_id, product_id] = position
+            pairs.append(numbers.setdefault((text or "", product_id), len(numbers)))
+            positions.append(position)
+            clicks.append(was_clicked)
+    chances = propensities(
+        np.array(pairs, dtype=np.int64), np.array(positions, dtype=np.int64), np.array(clicks, dtype=np.bool_)
+    )
+    return PlaceWeights(places, click_weights(chances, POSITIONS), chances is not None)
+
+
+def _asked_and_clicked(events: Iterable[Event]) -> tuple[dict[str, str], set[tuple[str, str]]]:
+    """What each ranking was asked for, and which of its products somebody turned to."""
     texts: dict[str, str] = {}
     clicked: set[tuple[str, str]] = set()
     for event in events:
@@ -46,23 +68,4 @@ def place_weights(rankings: Iterable[Shown], events: Iterable[Event]) -> PlaceWe
             texts[event.ranking_id] = " ".join(event.query.casefold().split())
         elif event.type in STRENGTHS and event.product_id:
             clicked.add((event.ranking_id, event.product_id))
-    places = {
-        (shown.ranking_id, product_id): position
-        for shown in rankings
-        if shown.ranking_id in texts
-        for position, product_id in enumerate(shown.product_ids)
-    }
-    chances = propensities(*_showings(places, texts, clicked))
-    return PlaceWeights(places, click_weights(chances, POSITIONS), chances is not None)
-
-
-def _showings(
-    places: dict[tuple[str, str], int], texts: dict[str, str], clicked: set[tuple[str, str]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    numbers: dict[tuple[str, str], int] = {}
-    pairs = [numbers.setdefault((texts[ranking_id], product_id), len(numbers)) for ranking_id, product_id in places]
-    return (
-        np.array(pairs, dtype=np.int64),
-        np.fromiter(places.values(), dtype=np.int64, count=len(places)),
-        np.array([key in clicked for key in places], dtype=np.bool_),
-    )
+    return texts, clicked

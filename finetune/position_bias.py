@@ -20,8 +20,9 @@ POSITIONS = 20
 """Estimated; what lies deeper counts as the last."""
 MOST_WEIGHT = 10.0
 """Of a click: an estimate of a small chance is the least certain, and one click must not outweigh a hundred."""
-LEAST_MOVED = 30
-"""Pairs of query and product that must have stood at several positions; with fewer nothing is corrected."""
+LEAST_CLICKS = 200
+"""On pairs that stood at several positions; with fewer nothing is corrected: of 20 clicks at each of ten positions the
+square root, a fifth, is chance."""
 ROUNDS = 3_000
 STILL = 1e-7
 """Change of every propensity in a round below which EM has arrived."""
@@ -40,7 +41,7 @@ def propensities(pairs: NDArray[np.int64], positions: NDArray[np.int64], clicks:
     shown = positions < POSITIONS
     shows, clicked = _tables(pairs[shown], positions[shown], clicks[shown])
     moved = (shows > 0).sum(axis=1) > 1
-    if moved.sum() < LEAST_MOVED:
+    if clicked[moved].sum() < LEAST_CLICKS:
         return None
     looked_at = _fitted(*_both_places(shows[moved], clicked[moved]))
     return _filled(looked_at) if np.isfinite(looked_at).any() else None

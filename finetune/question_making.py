@@ -40,6 +40,8 @@ class QuestionRecipe:
 
     each: int = EACH
     """Queries made for each product."""
+    most: int = 20_000
+    """Of them all, drawn by chance: searching for one and finding its negatives takes some 10 ms."""
     written: int = 0
     """Products, drawn by chance, that a language model writes queries for; 0: none."""
     within: int = WITHIN
@@ -125,6 +127,9 @@ def _made(
 ) -> Made:
     catalogue = catalogue_queries(products, recipe.each, recipe.seed)
     questions = [*catalogue.questions]
+    if len(questions) > recipe.most:
+        account.note("making", {"more than wanted": len(questions) - recipe.most})
+        questions = random.Random(recipe.seed).sample(questions, k=recipe.most)
     if recipe.written and shop.model is not None:
         drawn = random.Random(recipe.seed).sample(products, k=min(recipe.written, len(products)))
         written = written_queries(drawn, shop.model, progress=progress)

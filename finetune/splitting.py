@@ -5,12 +5,11 @@ that every job, and the queries that `eval` makes, agree on them without talking
 
 - A product is for training, for choosing ("valid") or for the last look ("test"), whatever the query.
 - A person is on one side. What people did is learned from before the cut in time and chosen by after it.
-- A text that both sides would have goes to one of them.
+- A made-up text that both sides would have goes to one of them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +25,8 @@ PRODUCT_SHARE = 0.05
 too."""
 PERSON_SHARE = 0.1
 TEXT_SHARE = 0.1
-"""Of the texts that both sides would have, for choosing. With a tenth of them "toner cartridge" can be chosen by, and
-nine tenths of such head queries are still learned from."""
+"""Of the made-up texts that both sides would have, for choosing: a tenth of the head queries ("toner cartridge") can be
+chosen by, and nine tenths are still learned from."""
 CUT_QUANTILE = 0.9
 """Of the times of what people did: the last tenth is not learned from."""
 
@@ -64,19 +63,19 @@ class Divided:
 def divide(questions: Sequence[Question]) -> Divided:
     """Both sides in the order given."""
     cut = _cut(questions)
-    sides = [_side(question, cut) for question in questions]
-    texts = {side: {_text(each) for each, of in zip(questions, sides, strict=True) if of == side} for side in sides}
-    shared = texts.get("train", set()) & texts.get("valid", set())
-    left_out: Counter[str] = Counter()
-    kept: dict[str, list[Question]] = {"train": [], "valid": []}
-    for question, side in zip(questions, sides, strict=True):
-        if side not in kept:
-            left_out[side] += 1
-        elif _text(question) in shared and side != _text_side(_text(question)):
-            left_out["text of the other side"] += 1
-        else:
-            kept[side].append(question)
-    return Divided(tuple(kept["train"]), tuple(kept["valid"]), cut, dict(left_out))
+    sides_of: dict[str, list[Question]] = {"train": [], "valid": []}
+    for row in questions:
+        sides_of.setdefault(_side(row, cut), []).append(row)
+    shared = _shared_texts(sides_of["train"], sides_of["valid"])
+    train = [row for row in sides_of["train"] if _text(row) not in shared or _text_side(_text(row)) == "train"]
+    valid = [
+        row
+        for row in sides_of["valid"]
+        if _from_person(row) or _text(row) not in shared or _text_side(_text(row)) == "valid"
+    ]
+    left_out = {side: len(rows) for side, rows in sides_of.items() if side not in ("train", "valid")}
+    left_out["text of the other side"] = len(sides_of["train"]) + len(sides_of["valid"]) - len(train) - len(valid)
+    return Divided(tuple(train), tuple(valid), cut, left_out)
 
 
 def check_division(train: Sequence[Question], valid: Sequence[Question], cut: datetime | None) -> None:
@@ -90,8 +89,13 @@ def _of_both(train: Sequence[Question], valid: Sequence[Question]) -> Iterator[s
     people = {row.user_id for row in train if row.user_id} & {row.user_id for row in valid if row.user_id}
     if people:
         yield f"{len(people)} people are in train and in valid, such as {min(people)!r}"
-    if texts := {_text(row) for row in train} & {_text(row) for row in valid}:
+    if texts := _shared_texts(train, valid):
         yield f"{len(texts)} queries are in train and in valid, such as {min(texts)!r}"
+
+
+def _shared_texts(train: Sequence[Question], valid: Sequence[Question]) -> set[str]:
+    """Of train and of what was made up for valid. What people type after the cut they may have typed before."""
+    return {_text(row) for row in train} & {_text(row) for row in valid if not _from_person(row)}
 
 
 def _out_of_time(train: Sequence[Question], valid: Sequence[Question], cut: datetime | None) -> Iterator[str]:

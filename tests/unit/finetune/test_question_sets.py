@@ -1,0 +1,179 @@
+"""Sets on disk: whole or absent, checked when they are read, and without those who asked to be forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from finetune.examples import ChatExample, Question, read_examples, write_examples
+from finetune.question_sets import (
+    About,
+    QuestionSet,
+    folder_of,
+    read_question_set,
+    remove_person,
+    write_question_set,
+)
+from retrieval.adapters.store_sql import SqlStore
+from tasteline.errors import InvalidInput, NotFound
+from tasteline.types import ChatMessage, Event, EventType
+from tests.unit.finetune.test_splitting import (
+    CUT,
+    TRAIN_PERSON,
+    TRAIN_PRODUCT,
+    VALID_PERSON,
+    VALID_PRODUCT,
+    did,
+    made,
+)
+
+OTHER = "u1"
+TRAIN = [made("steel kettle"), did("tea", TRAIN_PERSON, 1), did("pot", TRAIN_PERSON, 2), did("tea", OTHER, 3)]
+VALID = [made("mug", VALID_PRODUCT), did("tea", VALID_PERSON, 11)]
+
+
+def about(name: str = "mine") -> About:
+    return About(
+        name=name,
+        created=datetime(2026, 3, 2, tzinfo=UTC),
+        seed=3,
+        settings={"each": 2},
+        revision=7,
+        erasures=0,
+        products=2,
+        cut=CUT,
+        origins={},
+        dropped={"round trip of train": {"kind": 4}},
+        seconds=1.5,
+        checksum="",
+    )
+
+
+def store_of(*rows: Question) -> SqlStore:
+    store = SqlStore("sqlite://")
+    store.append_events(
+        [
+            Event(f"e{number}", EventType.SELECT_ITEM, row.user_id, "s", row.positive, time=row.time)
+            for number, row in enumerate(rows)
+            if row.user_id
+        ]
+    )
+    return store
+
+
+@pytest.fixture
+def store() -> SqlStore:
+    return store_of(*TRAIN, *VALID)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> QuestionSet:
+    return write_question_set(tmp_path, about(), TRAIN, VALID)
+
+
+def test_a_set_comes_back_as_it_was_written(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    read = read_question_set(tmp_path, "mine", store)
+    assert read == written
+    assert (read.train, read.valid) == (tuple(TRAIN), tuple(VALID))
+    assert read.about.origins == {"train": {"kind": 1, "search_click": 3}, "valid": {"kind": 1, "search_click": 1}}
+    assert read.about.checksum == read.checksum
+    assert sorted(path.name for path in folder_of(tmp_path, "mine").iterdir()) == [
+        "dataset.json",
+        "train.jsonl",
+        "valid.jsonl",
+    ]
+
+
+def test_writing_again_replaces(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    write_question_set(tmp_path, about(), TRAIN[:1], [])
+    assert read_question_set(tmp_path, "mine", store).train == (TRAIN[0],)
+
+
+def test_an_erased_person_is_passed_over_whatever_the_disk_holds(
+    written: QuestionSet, tmp_path: Path, store: SqlStore
+) -> None:
+    store.erase_user(TRAIN_PERSON)
+    read = read_question_set(tmp_path, "mine", store)
+    assert read.train == (TRAIN[0], TRAIN[3])
+    assert read.valid == tuple(VALID)
+    assert read.forgotten == 2
+    assert read.checksum != read.about.checksum
+
+
+def test_somebody_who_came_back_is_somebody_new(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    store.erase_user(TRAIN_PERSON)
+    later = CUT + timedelta(days=1)
+    store.append_events([Event("new", EventType.VIEW_ITEM, TRAIN_PERSON, "s", TRAIN_PRODUCT, time=later)])
+    read = read_question_set(tmp_path, "mine", store)
+    assert all(row.user_id != TRAIN_PERSON for row in read.train)
+
+
+def test_a_store_that_knows_nobody_leaves_what_is_nobodys(written: QuestionSet, tmp_path: Path) -> None:
+    read = read_question_set(tmp_path, "mine", SqlStore("sqlite://"))
+    assert [row.origin for row in (*read.train, *read.valid)] == ["kind", "kind"]
+
+
+def test_removing_a_person_leaves_no_byte_of_theirs(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    write_question_set(tmp_path, about("second"), TRAIN[2:], VALID)
+    chats = [
+        ChatExample(task="judging", messages=(ChatMessage("user", "tea?"),), answer="yes", user_id=person)
+        for person in (TRAIN_PERSON, OTHER)
+    ]
+    write_examples(chats, ChatExample, tmp_path / "datasets" / "talks" / "train.jsonl")
+    (tmp_path / "datasets" / "mine" / "train.tmp").write_text(f"left by a crash: {TRAIN_PERSON}")
+    making = tmp_path / "datasets" / ".third.making"
+    making.mkdir()
+    (making / "train.jsonl").write_text(f'{{"user_id": "{TRAIN_PERSON}"}}')
+    assert remove_person(tmp_path, TRAIN_PERSON) == 2 + 1 + 1
+    for path in (tmp_path / "datasets").rglob("*"):
+        assert path.is_dir() or TRAIN_PERSON not in path.read_text()
+    store.erase_user(TRAIN_PERSON)
+    read = read_question_set(tmp_path, "mine", store)
+    assert read.train == (TRAIN[0], TRAIN[3])
+    assert read.forgotten == 0
+    assert read.about.origins["train"] == {"kind": 1, "search_click": 1}
+    assert list(read_examples(tmp_path / "datasets" / "talks" / "train.jsonl", ChatExample)) == chats[1:]
+    assert remove_person(tmp_path, TRAIN_PERSON) == 0
+
+
+def test_a_removal_that_was_cut_off_is_finished_by_the_next(
+    written: QuestionSet, tmp_path: Path, store: SqlStore
+) -> None:
+    train = tmp_path / "datasets" / "mine" / "train.jsonl"
+    write_examples([TRAIN[0], TRAIN[3]], Question, train)  # gone from the rows, not yet told in dataset.json
+    with pytest.raises(InvalidInput, match="was changed"):
+        read_question_set(tmp_path, "mine", store)
+    assert remove_person(tmp_path, TRAIN_PERSON) == 0
+    assert read_question_set(tmp_path, "mine", store).train == (TRAIN[0], TRAIN[3])
+
+
+def test_nobody_is_removed_by_a_likeness(written: QuestionSet, tmp_path: Path) -> None:
+    before = (tmp_path / "datasets" / "mine" / "train.jsonl").read_bytes()
+    assert remove_person(tmp_path, TRAIN_PERSON + "1") == 0
+    assert remove_person(tmp_path, "tea") == 0
+    assert (tmp_path / "datasets" / "mine" / "train.jsonl").read_bytes() == before
+    assert remove_person(tmp_path / "elsewhere", TRAIN_PERSON) == 0
+
+
+def test_what_leaks_is_neither_written_nor_read(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    leaking = [*TRAIN, did("new", VALID_PERSON, 1)]
+    with pytest.raises(InvalidInput, match="leak"):
+        write_question_set(tmp_path, about("leaky"), leaking, VALID)
+    assert not folder_of(tmp_path, "leaky").exists()
+    with (tmp_path / "datasets" / "mine" / "train.jsonl").open("a") as file:
+        file.write('{"query": "x", "positive": "y", "origin": "kind"}\n')
+    with pytest.raises(InvalidInput, match="was changed"):
+        read_question_set(tmp_path, "mine", store)
+
+
+def test_a_missing_or_damaged_set_is_named(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    with pytest.raises(NotFound, match="other"):
+        read_question_set(tmp_path, "other", store)
+    (tmp_path / "datasets" / "mine" / "dataset.json").write_text('{"name": "mine"}')
+    with pytest.raises(InvalidInput, match=r"dataset\.json: created"):
+        read_question_set(tmp_path, "mine", store)
+    for name in ("", ".", "..", "a/b", ".hidden"):
+        with pytest.raises(InvalidInput, match="no name"):
+            folder_of(tmp_path, name)
