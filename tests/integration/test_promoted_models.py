@@ -179,5 +179,7 @@ def test_a_reranker_without_time_is_skipped(settings: Settings, registry: Regist
         answer = client.post("/v1/search", json={"query": "waterproof jacket"}).json()
         assert answer["degraded"] == ["reranker"]
         assert len(answer["items"]) == 8
-        said = client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "a waterproof jacket"}]})
+        said = client.post(
+            "/v1/chat/completions", json={"messages": [{"role": "user", "content": "a waterproof jacket"}]}
+        )
         assert "reranker" in said.json()["tasteline"]["degraded"]
