@@ -869,6 +869,23 @@ def bench_train(
     _report({**described, "dataset": data.name}, save, as_json)
 
 
+@bench.command("swap")
+def bench_swap(
+    data: BenchData = None,
+    kind: Annotated[str, typer.Option(help="encoder or reranker.")] = "encoder",
+    exchanges: Annotated[int, typer.Option(min=1, help="Promotions while clients search.")] = 10,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Models exchanged under load: failed requests, the longest stall, memory before and after."""
+    from eval.bench import swap
+    from retrieval.model_card import kind_of
+
+    home = read_settings().home / "bench" / f"swap-{kind}-{data.name if data else 'demo'}"
+    report = swap.run(_bench_products(data), home, kind_of(kind), exchanges)
+    _report(_described(report, data, {"kind": kind, "exchanges": exchanges}), save, as_json)
+
+
 @bench.command("chat")
 def bench_chat(
     data: BenchData = None,

@@ -121,3 +121,5 @@ def test_a_running_service_takes_it_up_refuses_broken_ones_and_counts_by_model(
     body = {"messages": [{"role": "user", "content": "a waterproof jacket"}]}
     client.post("/v1/chat/completions", json=body).raise_for_status()
     assert f'tasteline_model_answers_total{{model="{entry.id}"' in client.get("/metrics").text
+    registry.rollback("llm")
+    until(lambda: "SmolLM2" in client.get("/v1/models").json()["data"][1]["id"], 120)
