@@ -20,7 +20,7 @@ from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import Voice
 from app.encoders import Encoders
-from app.engines import open_language_model, open_store
+from app.engines import open_store
 from app.indexing import open_live
 from app.learned_ranking import follow_learned, learned_source
 from app.llm.asking import Asker
@@ -55,7 +55,9 @@ def open_shop(
     encoders = Encoders(settings)
     live = open_live(settings, store, encoders.to_start_with())
     live.sync(progress)
-    models = TrainedModels(settings, encoders, live, lambda step: metrics.follow_failures.labels(step).inc())
+    models = TrainedModels(
+        settings, encoders, live, lambda kind: metrics.follow_failures.labels(kind).inc(), language_model
+    )
     models.tick()
     behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
     behaviour.open()
@@ -71,7 +73,6 @@ def open_shop(
     recommender = Recommender(
         live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers, learned.ready
     )
-    language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {
         "index": lambda: follow_index(live, metrics),
@@ -83,7 +84,7 @@ def open_shop(
     }
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
-    asker = Asker(language_model, metrics)
+    asker = Asker(models.language_model, metrics)
     tasks = ModelTasks(
         Understanding(asker, lambda: reader.vocabulary, asks=settings.model_understands),
         Judge(asker, settings.model_judges),
@@ -100,7 +101,7 @@ def open_shop(
         newcomers=newcomers,
         assistant=assistant,
         writer_of_interests=tasks.writer,
-        language_model=language_model,
+        language_model=models.language_model,
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Protocol
 
+from tasteline.errors import InvalidInput, SetupError
 from tasteline.ports import Embedder, LanguageModel, Reranker, Store, VectorIndex
 from tasteline.settings import Settings
 
@@ -76,6 +79,53 @@ def new_vectors(settings: Settings, dimension: int) -> VectorIndex:
 
     one_thread_each()
     return FaissVectorIndex(dimension)
+
+
+class Warming(LanguageModel, Protocol):
+    """An engine that loads beside the first requests."""
+
+    def warm(self) -> Future[None]:
+        """Starts loading and returns at once; `.result()` waits and raises what went wrong."""
+        ...
+
+
+def open_trained_language_model(merged: Path, name: str, settings: Settings) -> Warming:
+    """The merged model in that folder, by the configured engine; of a server, what it serves under `name`.
+
+    Raises InvalidInput where the engine runs none, SetupError where it cannot be made into what the engine reads.
+    """
+    threads, waiting = settings.language_model_threads, settings.language_model_waiting
+    if settings.language_model == "openai":
+        from app.llm.openai_protocol import OpenAiLanguageModel
+
+        key = settings.language_model_key.get_secret_value() if settings.language_model_key else None
+        return OpenAiLanguageModel(settings.language_model_url, name, key, max_waiting=waiting)
+    if settings.language_model == "transformers":
+        from app.llm.transformers_local import TransformersLanguageModel
+
+        return TransformersLanguageModel(merged, threads, max_waiting=waiting)
+    if settings.language_model == "openvino":
+        from app.llm.openvino_genai import OpenVinoLanguageModel
+
+        file = _gguf_of(merged, name, settings)
+        return OpenVinoLanguageModel(file, settings.home / "models", threads, max_waiting=waiting)
+    message = f"the engine “{settings.language_model}” runs no trained model; set TASTELINE_LANGUAGE_MODEL=openvino"
+    raise InvalidInput(message)
+
+
+def _gguf_of(merged: Path, name: str, settings: Settings) -> Path:
+    """Written once for each entry, which never changes."""
+    from app.llm.gguf_export import write_gguf
+    from retrieval.adapters.weights import language_model_path
+
+    base = Path(language_model_path(settings.language_model_name))
+    if base.suffix.lower() != ".gguf":
+        message = f"A trained model is exported for OpenVINO beside the GGUF file of its base, and {base} is none."
+        raise SetupError(message, remedy="TASTELINE_LANGUAGE_MODEL=transformers tasteline serve")
+    file = settings.home / "models" / "trained-llm" / f"{name}.gguf"
+    if not file.exists():
+        write_gguf(merged, base, file)
+    return file
 
 
 def open_language_model(settings: Settings) -> LanguageModel | None:

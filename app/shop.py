@@ -89,8 +89,6 @@ class Shop:
         self.writer.close()
         self.models.close()
         self.follower.close()
-        if self.language_model is not None:
-            self.language_model.close()
         self.store.close()
 
 

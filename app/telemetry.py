@@ -33,14 +33,14 @@ class Metrics:
         )
         self.model_answers = Counter(
             "tasteline_model_answers_total",
-            "Answers of the language model: ok, wrong_format, repetition, missing, late, busy, failed",
-            ["prompt", "outcome"],
+            "Answers of each language model: ok, wrong_format, repetition, missing, late, busy, failed",
+            ["model", "prompt", "outcome"],
             registry=self.registry,
         )
         self.model_tokens = Counter(
             "tasteline_model_tokens_total",
-            "Tokens of the language model: prompt, cached, completion",
-            ["prompt", "kind"],
+            "Tokens of each language model: prompt, cached, completion",
+            ["model", "prompt", "kind"],
             registry=self.registry,
         )
         self.events = Counter("tasteline_events_total", "Events acknowledged", ["outcome"], registry=self.registry)

@@ -1,4 +1,4 @@
-"""Encoder and reranker that were trained for this shop, in the running service: followed, checked, exchanged.
+"""Encoder, reranker and language model trained for this shop, in the running service: followed, checked, exchanged.
 
 Takes settings and indexes; gives the models that a `Follower` of their own keeps in step with the registry, since
 loading one and embedding a catalogue takes seconds to minutes, which nobody waits for.
@@ -6,6 +6,7 @@ loading one and embedding a catalogue takes seconds to minutes, which nobody wai
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from itertools import islice
 import structlog
 
 from app.encoders import MERGED, Encoders
-from app.engines import open_reranker
+from app.engines import open_language_model, open_reranker, open_trained_language_model
+from app.llm.golden import check_language_model
+from app.llm.live import LiveLanguageModel
 from retrieval.follow import Follower
 from retrieval.golden import PRODUCTS, GoldenPairs, check_encoder, check_reranker, golden_pairs
 from retrieval.live import LiveIndex
@@ -22,9 +25,14 @@ from retrieval.live_model import Followed, LiveModel, Loaded
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
 from tasteline.errors import EngineFailed
-from tasteline.ports import Embedder, Reranker
+from tasteline.ports import Embedder, LanguageModel, Reranker
 from tasteline.settings import Settings
+from tasteline.types import Product
 
+RUNS_TRAINED = ("openvino", "transformers", "openai")
+"""Engines of the setting that can run a model of ours."""
+LOADING_SECONDS = 180.0
+"""For a language model: converting, loading, compiling."""
 TELL_SECONDS = 5.0
 """Between two lines of the log about how far an embedding is."""
 
@@ -32,12 +40,31 @@ log = structlog.get_logger(__name__)
 
 
 class TrainedModels:
-    """Encoder and reranker, each in step with what is promoted, on a thread of their own."""
+    """Each in step with what is promoted, all on a thread of their own.
 
-    def __init__(self, settings: Settings, encoders: Encoders, live: LiveIndex, failed: Callable[[str], None]) -> None:
+    `given` takes the place of any language model, configured or promoted; `failed(kind)` is called when a step breaks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        encoders: Encoders,
+        live: LiveIndex,
+        failed: Callable[[str], None],
+        given: LanguageModel | None = None,
+    ) -> None:
         self.encoder = LiveEncoder(settings, encoders, live)
         self.reranker = live_reranker(settings, live)
-        self._follower = Follower({"encoder": self.encoder.follow, "reranker": self.reranker.follow}, failed)
+        steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": self.reranker.follow}
+        self.language_model = given
+        self._llm: LiveLlm | None = None
+        if given is None and settings.language_model in RUNS_TRAINED:
+            self._llm = LiveLlm(settings, live)
+            self.language_model = self._llm.engine
+            steps["llm"] = self._llm.follow
+        elif given is None:
+            self.language_model = open_language_model(settings)
+        self._follower = Follower(steps, failed)
 
     @property
     def alive(self) -> bool:
@@ -45,7 +72,7 @@ class TrainedModels:
 
     @property
     def followed(self) -> tuple[Followed, ...]:
-        return self.encoder, self.reranker
+        return self.encoder, self.reranker, *((self._llm,) if self._llm else ())
 
     def tick(self) -> None:
         """Returns when what is live is in use, or is known not to work."""
@@ -57,6 +84,8 @@ class TrainedModels:
     def close(self) -> None:
         """An exchange that is under way is given up."""
         self.encoder.close()
+        if self.language_model is not None:
+            self.language_model.close()
         self._follower.stop()
 
 
@@ -134,7 +163,65 @@ class LiveEncoder:
             log.info("embedding_for_another_encoder", done=done, total=total)
 
 
+class LiveLlm:
+    """The language model that is promoted, else the configured one, behind one `engine` for all who ask."""
+
+    kind: ModelKind = "llm"
+
+    def __init__(self, settings: Settings, live: LiveIndex) -> None:
+        self._settings = settings
+        self._live = live
+        self.engine = LiveLanguageModel()
+        self._published = False
+        self._model: LiveModel[str] = LiveModel(Registry(settings.home), self.kind, self._taken)
+
+    def current(self) -> Loaded[str] | None:
+        return self._model.current()
+
+    @property
+    def problem(self) -> str | None:
+        return self._model.problem
+
+    @property
+    def progress(self) -> str | None:
+        return None
+
+    def follow(self) -> None:
+        """A trained one is used once it is loaded and checked; at a start the configured one loads beside requests."""
+        self._model.follow()
+        rolled_back = self._model.current() is None and self._model.problem is None and not self._published
+        if self.engine.empty or rolled_back:
+            self._back_to_published()
+
+    def _taken(self, entry: Entry) -> str:
+        """Loads, checks and exchanges; gives the name."""
+        model = open_trained_language_model(entry.folder / MERGED, entry.id, self._settings)
+        try:
+            model.warm().result(LOADING_SECONDS)
+            asyncio.run(check_language_model(model, products_of(self._live)))
+        except BaseException:
+            model.close()
+            raise
+        self.engine.exchange(model, entry.id, model.parent or entry.card.base)
+        self._published = False
+        return entry.id
+
+    def _back_to_published(self) -> None:
+        model = open_language_model(self._settings)
+        if model is None:
+            return
+        deadline = time.monotonic() + LOADING_SECONDS
+        while not (self.engine.empty or model.ready) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.engine.exchange(model)
+        self._published = True
+
+
 def pairs_of(live: LiveIndex) -> GoldenPairs:
+    return golden_pairs(products_of(live))
+
+
+def products_of(live: LiveIndex) -> list[Product]:
+    """The first few, which golden questions are made of; some may have no text."""
     with live.read() as indexes:
-        products = list(islice(indexes.catalogue.products(), 4 * PRODUCTS))  # some may have no text
-    return golden_pairs(products)
+        return list(islice(indexes.catalogue.products(), 4 * PRODUCTS))

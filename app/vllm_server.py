@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -26,12 +26,17 @@ from typing import Literal
 import httpx
 
 from app.llm.openai_protocol import OpenAiLanguageModel
+from retrieval.adapters.reranker_server import ServerReranker
+from retrieval.model_card import ModelKind
+from retrieval.registry import Entry, Registry
 from tasteline.errors import EngineFailed, InvalidInput, MissingExtra
 from tasteline.types import ChatMessage
 
 ROOT = Path(__file__).parents[1]
 KEEPER = Path(__file__).with_name("keeper.py")
 HOST = "127.0.0.1"
+ADAPTER, MERGED = "adapter", "merged"
+"""In the folder of a trained model: what was learned alone, and laid into its base."""
 START_SECONDS = 600.0
 """For loading and compiling; an 8B model from a slow disk takes minutes."""
 WARM_SECONDS = 300.0
@@ -45,6 +50,14 @@ _STEADY = "You answer in one short sentence. "
 """Repeated to a prompt of the length that the assistant's have."""
 
 Device = Literal["cpu", "cuda"]
+Task = Literal["generate", "score"]
+"""What a server is for: language models, or a cross-encoder whose `/v1/score` reranks."""
+_SETTINGS: Mapping[Task, str] = {
+    "generate": "TASTELINE_LANGUAGE_MODEL=openai TASTELINE_LANGUAGE_MODEL_URL={url}",
+    "score": "TASTELINE_RERANKER=server TASTELINE_RERANKER_URL={url}",
+}
+_DOORS = ("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_LORA_RESOLVER_CACHE_DIR")
+"""By which whoever reaches the server could have it load an adapter: never opened, whatever we inherit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +89,15 @@ class Plan:
     """Tokens of prompt and answer together."""
     api_key: str | None = None
     golden: Golden = field(default_factory=Golden)
+    served_name: str | None = None
+    """Of a model whose folder's name says nothing."""
+    task: Task = "generate"
 
     @property
     def name(self) -> str:
         """As the server lists the base model: the folder's name, or the hub id."""
+        if self.served_name is not None:
+            return self.served_name
         return Path(self.model).name if Path(self.model).is_dir() else self.model
 
     @property
@@ -108,22 +126,48 @@ def device_here() -> Device:
     return "cuda" if shutil.which("nvidia-smi") else "cpu"
 
 
-def adapters_of(given: Sequence[str]) -> dict[str, Path]:
-    """NAME=FOLDER pairs. Raises InvalidInput.
+def adapters_of(given: Sequence[str], registry: Registry) -> dict[str, Path]:
+    """Ids of trained language models (or how they begin), which are served under them, and NAME=FOLDER pairs.
 
-    >>> adapters_of(["shop=models/shop"])
-    Traceback (most recent call last):
-    tasteline.errors.InvalidInput: There is no adapter (adapter_config.json) in models/shop.
+    Raises InvalidInput, NotFound and ModelDamaged.
     """
     adapters: dict[str, Path] = {}
-    for pair in given:
-        name, equals, folder = pair.partition("=")
-        if not (name and equals and folder) or name in adapters:
-            raise InvalidInput(f"“{pair}” is no NAME=FOLDER, or its name is there twice.", field="adapter")
+    for wanted in given:
+        name, equals, folder = wanted.partition("=")
+        if not equals:
+            entry = _trained(registry, wanted, "llm")
+            name, folder = entry.id, str(entry.folder / ADAPTER)
+        if not (name and folder) or name in adapters:
+            raise InvalidInput(f"“{wanted}” is no id and no NAME=FOLDER, or its name is there twice.", field="adapter")
         if not (Path(folder) / "adapter_config.json").is_file():
             raise InvalidInput(f"There is no adapter (adapter_config.json) in {folder}.", field="adapter")
         adapters[name] = Path(folder).resolve()
     return adapters
+
+
+def trained_plan(plan: Plan, wanted: str, registry: Registry) -> Plan:
+    """`plan` with the merged weights of a trained language model or reranker, served under its id.
+
+    Raises InvalidInput, NotFound and ModelDamaged.
+    """
+    entry = _trained(registry, wanted, "llm", "reranker")
+    if plan.adapters:
+        raise InvalidInput(
+            "Adapters stand on their base, not on merged weights: serve one or the other.", field="adapter"
+        )
+    reranks = entry.card.kind == "reranker"
+    # A golden question is for who writes.
+    changes: dict[str, object] = {"task": "score", "golden": Golden("", "")} if reranks else {}
+    folder = str((entry.folder / MERGED).resolve())
+    return replace(plan, model=folder, served_name=entry.id, **changes)  # type: ignore[arg-type]
+
+
+def _trained(registry: Registry, wanted: str, *kinds: ModelKind) -> Entry:
+    entry = registry.find(wanted)
+    if entry.card.kind not in kinds:
+        raise InvalidInput(f"{entry.id} is of the kind {entry.card.kind}; vLLM serves {' and '.join(kinds)} here.")
+    registry.verify(entry)
+    return entry
 
 
 def free_port(port: int) -> int:
@@ -142,7 +186,10 @@ def command(plan: Plan, port: int, device: Device) -> list[str]:
     """What is run. The key is not in it: everybody on the machine can read a command line."""
     line = [str(plan.python), "-m", "vllm.entrypoints.openai.api_server"]
     line += ["--model", plan.model, "--served-model-name", plan.name, "--host", HOST, "--port", str(port)]
-    line += ["--dtype", "bfloat16" if device == "cpu" else "auto", "--max-model-len", str(plan.max_model_len)]
+    line += ["--dtype", "bfloat16" if device == "cpu" else "auto"]
+    if plan.task == "score":  # a BERT reads as much as it has positions for
+        return [*line, "--runner", "pooling", "--disable-uvicorn-access-log"]
+    line += ["--max-model-len", str(plan.max_model_len)]
     line += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]  # and say how much of a prompt was cached
     line += ["--logprobs-mode", "processed_logprobs"]  # so that allowed tokens alone share the probability
     # Without it a small model fills an answer under a schema with blank lines up to its limit.
@@ -159,7 +206,8 @@ def environment(plan: Plan, device: Device, inherited: Mapping[str, str]) -> dic
     caches = plan.home.resolve() / "vllm"
     made = {**inherited, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     made |= {"VLLM_CACHE_ROOT": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor")}
-    made.pop("VIRTUAL_ENV", None)
+    for name in ("VIRTUAL_ENV", *_DOORS):
+        made.pop(name, None)
     made["PATH"] = f"{plan.python.parent}{os.pathsep}{inherited.get('PATH', '')}"  # compilers look for ninja there
     if device == "cpu":
         made.setdefault("VLLM_CPU_KVCACHE_SPACE", CPU_CACHE_GB)
@@ -232,11 +280,20 @@ class VllmServer:
         begun = time.monotonic()
         self._wait_for_health(begun + START_SECONDS)
         started = time.monotonic()
+        if self.plan.task == "score":
+            return Warmth(round(started - begun, 1), self._scored(started), None)
         for name in (self.plan.name, *self.plan.adapters):
             with closing(OpenAiLanguageModel(self.url, name, self.plan.api_key)) as model:
                 asyncio.run(_try_every_shape(model))
         answer = self._golden_answer()
         return Warmth(round(started - begun, 1), round(time.monotonic() - started, 1), answer)
+
+    def _scored(self, started: float) -> float:
+        """Seconds until short and long pairs were scored, all at once."""
+        with closing(ServerReranker(self.url, self.plan.name, self.plan.api_key)) as reranker:
+            texts = ["a kettle", _STEADY * 20] * 8
+            reranker.score(["kettle"] * len(texts), texts, timeout=WARM_SECONDS)
+        return round(time.monotonic() - started, 1)
 
     def run(self) -> None:
         """Returns never by itself: raises EngineFailed when the server dies, KeyboardInterrupt when told to end."""
@@ -284,7 +341,7 @@ def serve(plan: Plan, say: Callable[[str], object]) -> None:
         warmth = server.warm_up()
         say(
             f"tasteline: vLLM is warm after {warmth.start_seconds + warmth.warm_seconds:.0f} s; for the service set"
-            f" TASTELINE_LANGUAGE_MODEL=openai TASTELINE_LANGUAGE_MODEL_URL={server.url}\n"
+            f" {_SETTINGS[plan.task].format(url=server.url)}\n"
         )
         server.run()
 

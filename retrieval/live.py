@@ -198,7 +198,8 @@ class LiveIndex:
             with self._reading:
                 rows = range(start, min(start + EMBEDDED_AT_ONCE, len(catalogue)))
                 alive = catalogue.alive
-                texts = [product_text(catalogue.product(row)) if alive[row] else "" for row in rows]
+                products = [catalogue.product(row) if alive[row] else None for row in rows]
+            texts = [product_text(product) if product else "" for product in products]
             vectors.add(embedder.encode(texts, "document"))
             if progress:
                 progress(len(vectors), len(catalogue))

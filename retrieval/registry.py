@@ -120,13 +120,15 @@ class Entry:
 class Change:
     """What a promotion or a rollback has done."""
 
-    live: Entry
+    kind: ModelKind
+    live: Entry | None
+    """None after the first promotion was taken back: the service does as it does without a trained model."""
     before: str | None
     """Id of what was live until then; the same where nothing has changed."""
 
     @property
     def changed(self) -> bool:
-        return self.before != self.live.id
+        return self.before != (self.live.id if self.live else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +235,23 @@ class Registry:
                 os.utime(folder / POINTER)
             else:
                 _swap(folder / POINTER, _PROMOTIONS.dump_json(promotions.with_live(entry.id, self._now()), indent=2))
-        return Change(replace(entry, state="live"), promotions.live)
+        return Change(entry.card.kind, replace(entry, state="live"), promotions.live)
 
     def rollback(self, kind: ModelKind) -> Change:
-        """Make live again what was so before the last promotion. Raises InvalidInput where nothing was."""
+        """Make live again what was so before the last promotion: another model, or none.
+
+        Raises InvalidInput where none is live, ModelDamaged where the one before is.
+        """
         with self._alone(kind) as folder:
             promotions = self._promotions(kind)
-            if promotions.before is None:
-                first = f"{promotions.live} is the first" if promotions.live else "none is live"
-                raise InvalidInput(f"there is no {kind} model to roll back to: {first}", field="kind")
-            entry = self._read(kind, promotions.before, promotions)
-            self.verify(entry)
+            if promotions.live is None:
+                raise InvalidInput(f"there is no {kind} model to roll back: none is live", field="kind")
+            entry = None
+            if promotions.before is not None:
+                entry = self._read(kind, promotions.before, promotions)
+                self.verify(entry)
             _swap(folder / POINTER, _PROMOTIONS.dump_json(promotions.without_live(self._now()), indent=2))
-        return Change(replace(entry, state="live"), promotions.live)
+        return Change(kind, replace(entry, state="live") if entry else None, promotions.live)
 
     def withdraw(self, kind: ModelKind, ids: Collection[str]) -> Withdrawal:
         """Take these models out of service for good: what was live before them is live again, or nothing is.

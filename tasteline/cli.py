@@ -349,7 +349,12 @@ def vllm(
         str | None, typer.Option(help="A folder or hub id; default: TASTELINE_LANGUAGE_MODEL_NAME.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8081,
-    adapter: Annotated[list[str] | None, typer.Option(help="A LoRA adapter as NAME=FOLDER; may be repeated.")] = None,
+    adapter: Annotated[
+        list[str] | None, typer.Option(help="A LoRA adapter: a trained model's id, or NAME=FOLDER; may be repeated.")
+    ] = None,
+    trained: Annotated[
+        str | None, typer.Option(help="Serve the merged weights of this trained llm or reranker, under its id.")
+    ] = None,
     python: Annotated[Path | None, typer.Option(help="With vLLM; default: that of `make vllm`.")] = None,
     max_model_len: Annotated[int, typer.Option(min=256, help="Tokens of prompt and answer together.")] = 4096,
     question: Annotated[str, typer.Option(help="The golden prompt.")] = "What is the capital of Japan?",
@@ -359,9 +364,11 @@ def vllm(
     """Run a vLLM server bound to loopback, warm and checked, until told to end."""
     from app import vllm_server
     from retrieval.adapters.weights import language_model_folder
+    from retrieval.registry import Registry
 
     settings = read_settings(language_model_name=model)
-    interpreter, adapters = vllm_server.python_of(python), vllm_server.adapters_of(adapter or [])
+    registry = Registry(settings.home)
+    interpreter, adapters = vllm_server.python_of(python), vllm_server.adapters_of(adapter or [], registry)
     vllm_server.free_port(port)  # told before the weights are converted
     plan = vllm_server.Plan(
         language_model_folder(settings.language_model_name, settings.home / "models"),
@@ -373,6 +380,8 @@ def vllm(
         settings.language_model_key.get_secret_value() if settings.language_model_key else None,
         vllm_server.Golden(question, expect),
     )
+    if trained is not None:
+        plan = vllm_server.trained_plan(plan, trained, registry)
     sys.stderr.write(f"tasteline: vLLM starts with {plan.name}, some minutes the first time; log: {plan.log}\n")
     say_json(vllm_server.check(plan)) if check else vllm_server.serve(plan, sys.stderr.write)
 
@@ -920,6 +929,23 @@ def bench_train(
     report = training.run(data, settings.home, part=asked.part, target=target, minutes=minutes)
     described = _described(report, data, {"split": split, "target": target, "minutes": minutes})
     _report({**described, "dataset": data.name}, save, as_json)
+
+
+@bench.command("swap")
+def bench_swap(
+    data: BenchData = None,
+    kind: Annotated[str, typer.Option(help="encoder or reranker.")] = "encoder",
+    exchanges: Annotated[int, typer.Option(min=1, help="Promotions while clients search.")] = 10,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Models exchanged under load: failed requests, the longest stall, memory before and after."""
+    from eval.bench import swap
+    from retrieval.model_card import kind_of
+
+    home = read_settings().home / "bench" / f"swap-{kind}-{data.name if data else 'demo'}"
+    report = swap.run(_bench_products(data), home, kind_of(kind), exchanges)
+    _report(_described(report, data, {"kind": kind, "exchanges": exchanges}), save, as_json)
 
 
 @bench.command("chat")

@@ -75,14 +75,16 @@ def _registry() -> Registry:
 
 
 def _tell(change: Change, as_json: bool) -> None:
-    live = change.live
+    kind, live = change.kind, change.live.id if change.live else None
+    before = f"before it was {change.before}" if change.before else "none was before"
     if as_json:
-        say_json({"kind": live.card.kind, "live": live.id, "before": change.before, "changed": change.changed})
+        say_json({"kind": kind, "live": live, "before": change.before, "changed": change.changed})
+    elif live is None:
+        say(f"no {kind} model is live; {before}.")
     elif not change.changed:
-        say(f"{live.card.kind} {live.id} is live already.")
+        say(f"{kind} {live} is live already.")
     else:
-        before = f"before it was {change.before}" if change.before else "none was before"
-        say(f"{live.card.kind} {live.id} is live; {before}.")
+        say(f"{kind} {live} is live; {before}.")
 
 
 def _described(entry: Entry) -> dict[str, object]:

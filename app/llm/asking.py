@@ -132,7 +132,7 @@ class Asker:
 
     def count(self, prompt: Prompt, outcome: str) -> None:
         """For callers of `stream`, who alone know what became of the answer."""
-        self._metrics.model_answers.labels(prompt.name, outcome).inc()
+        self._metrics.model_answers.labels(self.name, prompt.name, outcome).inc()
 
     def _counted(self, prompt: Prompt, reading: Reading[Value]) -> Reading[Value]:
         self.count(prompt, reading.outcome)
@@ -140,9 +140,13 @@ class Asker:
 
     def _count_tokens(self, prompt: Prompt, piece: Piece) -> None:
         if piece.usage is not None:
-            self._metrics.model_tokens.labels(prompt.name, "prompt").inc(piece.usage.prompt_tokens)
-            self._metrics.model_tokens.labels(prompt.name, "cached").inc(piece.usage.cached_tokens)
-            self._metrics.model_tokens.labels(prompt.name, "completion").inc(piece.usage.completion_tokens)
+            counted = (
+                ("prompt", piece.usage.prompt_tokens),
+                ("cached", piece.usage.cached_tokens),
+                ("completion", piece.usage.completion_tokens),
+            )
+            for kind, tokens in counted:
+                self._metrics.model_tokens.labels(self.name, prompt.name, kind).inc(tokens)
 
     @contextmanager
     def _watched(self, prompt: Prompt, timeout: float) -> Generator[LanguageModel, None, None]:

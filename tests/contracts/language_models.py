@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.llm.live import LiveLanguageModel
 from app.llm.openvino_genai import OpenVinoLanguageModel
 from app.llm.scripted import ScriptedLanguageModel
 from retrieval.adapters.weights import language_model_path
@@ -76,6 +77,12 @@ def make_scripted(request: pytest.FixtureRequest, cache: Path, max_waiting: int)
     return ScriptedLanguageModel(scripted_reply, delay=0.002, max_waiting=max_waiting)
 
 
+def make_live(request: pytest.FixtureRequest, cache: Path, max_waiting: int) -> LanguageModel:
+    model = LiveLanguageModel()
+    model.exchange(make_scripted(request, cache, max_waiting))
+    return model
+
+
 def make_openvino(request: pytest.FixtureRequest, cache: Path, max_waiting: int) -> LanguageModel:
     return OpenVinoLanguageModel(embedded_weights(), cache, max_waiting=max_waiting)
 
@@ -98,6 +105,7 @@ def make_openai(request: pytest.FixtureRequest, cache: Path, max_waiting: int) -
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path, int], LanguageModel]] = {
     "scripted": make_scripted,
+    "live": make_live,
     "openvino": make_openvino,
     "transformers": make_transformers,
     "openai": make_openai,

@@ -37,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("weights")
 
 
-@pytest.fixture(scope="module", params=["scripted", *SLOW])
+@pytest.fixture(scope="module", params=["scripted", "live", *SLOW])
 def model(request: pytest.FixtureRequest, cache: Path) -> Iterator[LanguageModel]:
     made = warmed(ENGINES[request.param](request, cache, AT_ONCE))
     yield made

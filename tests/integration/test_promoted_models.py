@@ -101,6 +101,9 @@ def test_an_encoder_is_taken_up_replaced_and_taken_back(client: TestClient, regi
     in_use(client, "encoder", first)
     assert first.id in engine(client)
     assert search(client, "paper kite")[0] == "kite"
+    registry.rollback("encoder")
+    until(lambda: ready(client) == ({}, []) and "published" in engine(client), PATIENCE)
+    assert search(client, "paper kite")[0] == "kite"
     client.post("/v1/recommendations", json={"context": "welcome", "wish": "something for rain"}).raise_for_status()
 
 
@@ -169,6 +172,10 @@ def test_a_reranker_is_taken_up_and_one_that_fails_is_named(
         until(lambda told=said: any(told in note for note in ready(client)[1]), PATIENCE)
         assert ready(client)[0] == {"reranker": judge.id}
     assert search(client) == after
+    for _ in range(4):
+        registry.rollback("reranker")
+    until(lambda: ready(client) == ({}, []), PATIENCE)
+    assert search(client) == before
 
 
 def test_a_reranker_without_time_is_skipped(settings: Settings, registry: Registry, folders: Path) -> None:

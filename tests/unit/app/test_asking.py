@@ -100,16 +100,12 @@ class Asked:
         return asyncio.run(self.asker.ask(PROMPT, upper, timeout))
 
     def counted(self, outcome: str, prompt: str = PROMPT.name) -> float:
-        return (
-            self.metrics.registry.get_sample_value(
-                "tasteline_model_answers_total", {"prompt": prompt, "outcome": outcome}
-            )
-            or 0.0
-        )
+        labels = {"model": self.engine.name if self.engine else "", "prompt": prompt, "outcome": outcome}
+        return self.metrics.registry.get_sample_value("tasteline_model_answers_total", labels) or 0.0
 
     def tokens(self, kind: str) -> float | None:
         return self.metrics.registry.get_sample_value(
-            "tasteline_model_tokens_total", {"prompt": PROMPT.name, "kind": kind}
+            "tasteline_model_tokens_total", {"model": "scripted", "prompt": PROMPT.name, "kind": kind}
         )
 
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,23 @@ import yaml
 from typer.testing import CliRunner
 
 from app import vllm_server
-from app.vllm_server import Golden, Plan, VllmServer, adapters_of, command, environment, free_port, python_of
+from app.vllm_server import (
+    Golden,
+    Plan,
+    VllmServer,
+    adapters_of,
+    command,
+    environment,
+    free_port,
+    python_of,
+    trained_plan,
+)
+from retrieval.model_card import ModelKind
+from retrieval.registry import Entry, Registry
 from tasteline.cli import app as command_line
-from tasteline.errors import EngineFailed, InvalidInput, MissingExtra
+from tasteline.errors import EngineFailed, InvalidInput, MissingExtra, ModelDamaged, NotFound
 from tests.integration.running_service import until
+from tests.unit.retrieval.trained import card
 
 ROOT = Path(__file__).parents[3]
 SERVER = """#!{python}
@@ -174,12 +188,69 @@ def test_the_environment_of_the_server(tmp_path: Path) -> None:
 def test_what_is_missing_or_taken_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingExtra, match="Run: make vllm"):
         python_of(tmp_path / "no" / "python")
+    registry = Registry(tmp_path)
     with pytest.raises(InvalidInput, match="NAME=FOLDER"):
-        adapters_of(["shop"])
+        adapters_of(["=shop"], registry)
+    with pytest.raises(NotFound, match="tasteline models list"):
+        adapters_of(["shop"], registry)
     (tmp_path / "adapter_config.json").write_text("{}")
-    assert adapters_of([f"shop={tmp_path}"]) == {"shop": tmp_path}
+    assert adapters_of([f"shop={tmp_path}"], registry) == {"shop": tmp_path}
     with pytest.raises(InvalidInput, match="twice"):
-        adapters_of([f"shop={tmp_path}", f"shop={tmp_path}"])
+        adapters_of([f"shop={tmp_path}", f"shop={tmp_path}"], registry)
+
+
+def trained(registry: Registry, number: int, kind: ModelKind) -> Entry:
+    def write(folder: Path) -> None:
+        for name, file in (("adapter", "adapter_config.json"), ("merged", "config.json")):
+            (folder / name).mkdir()
+            (folder / name / file).write_text("{}")
+
+    return registry.register(card(number, kind=kind), write)
+
+
+def test_trained_adapters_are_served_side_by_side_under_their_ids(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    first, second = (trained(registry, number, "llm") for number in range(2))
+    adapters = adapters_of([first.id, second.id[:-2]], registry)
+    assert adapters == {entry.id: entry.folder / "adapter" for entry in (first, second)}
+    line = " ".join(command(Plan("base", Path("/env/bin/python"), tmp_path, adapters=adapters), 1, "cpu"))
+    assert "--max-loras 2 --lora-modules" in line
+    assert all(f"{entry.id}={entry.folder / 'adapter'}" in line for entry in (first, second))
+    with pytest.raises(InvalidInput, match="of the kind encoder"):
+        adapters_of([trained(registry, 2, "encoder").id], registry)
+    (first.folder / "adapter" / "adapter_config.json").write_text("[]")
+    with pytest.raises(ModelDamaged):
+        adapters_of([first.id], registry)
+
+
+def test_merged_weights_are_served_under_their_id(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    plan = Plan("base", Path("/env/bin/python"), tmp_path)
+    entry = trained(registry, 0, "llm")
+    line = " ".join(command(trained_plan(plan, entry.id, registry), 1, "cpu"))
+    assert f"--model {entry.folder / 'merged'} --served-model-name {entry.id} " in line
+    assert "lora" not in line
+    with pytest.raises(InvalidInput, match="one or the other"):
+        trained_plan(replace(plan, adapters={"a": tmp_path}), entry.id, registry)
+
+
+def test_a_trained_reranker_is_served_for_scoring(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    entry = trained(registry, 0, "reranker")
+    plan = trained_plan(Plan("base", Path("/env/bin/python"), tmp_path), entry.id, registry)
+    line = " ".join(command(plan, 1, "cpu"))
+    assert f"--served-model-name {entry.id} --host 127.0.0.1 " in line
+    assert "--runner pooling" in line
+    assert plan.golden.expected == ""
+    assert "--max-model-len" not in line
+
+
+def test_adapters_cannot_be_loaded_from_outside(tmp_path: Path) -> None:
+    inherited = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_LORA_RESOLVER_CACHE_DIR": "/tmp", "PATH": "/bin"}
+    plan = Plan("hub/model", Path("/env/bin/python"), tmp_path, adapters={"shop": tmp_path})
+    for device in ("cpu", "cuda"):
+        assert not set(environment(plan, device, inherited)) & {*inherited} - {"PATH"}  # type: ignore[arg-type]
+    assert "RUNTIME_LORA" not in (ROOT / "compose.yaml").read_text() + (ROOT / "Dockerfile").read_text()
 
 
 def test_a_taken_port_is_said() -> None:

@@ -67,7 +67,8 @@ def test_promote_and_roll_back(trained: Shell) -> None:
     assert (again.code, again.out) == (0, f"next-item {B} is live already.\n")
     assert trained("models", "promote", B, "--json").json["changed"] is False
     assert trained("models", "rollback", "next-item").out == f"next-item {A} is live; before it was {B}.\n"
-    assert A in failed(trained("models", "rollback", "next-item"), 2)
+    assert trained("models", "rollback", "next-item").out == f"no next-item model is live; before it was {A}.\n"
+    assert "none is live" in failed(trained("models", "rollback", "next-item"), 2)
 
 
 def test_mistakes(trained: Shell) -> None:

@@ -121,6 +121,23 @@ def test_a_product_page_gets_what_goes_with_it_because_of_it(shop: LearnedShop) 
     assert ranking.items[0].reasons[0].evidence == ("p14",)
 
 
+def test_another_encoder_for_requests_changes_nothing_for_a_ranker_that_knows_texts_by_the_old_one(
+    shop: LearnedShop, stored: StoredRanker
+) -> None:
+    before = shop.recommender.recommend(RecommendationQuery(user_id="ann", limit=8))
+    shop.live.adopt(HashingEmbedder(64))
+    shop.live.keep_only({stored.embedder})
+    for ranks in (lambda: None, lambda: shop.rank_by(lambda: stored)):  # laid before the exchange, and laid anew
+        ranks()
+        after = shop.recommender.recommend(RecommendationQuery(user_id="ann", limit=8))
+        assert [(item.product.id, item.reasons) for item in after.items] == [
+            (item.product.id, item.reasons) for item in before.items
+        ]
+    shop.put(product("fresh", "kettle number 6 again", "Shop", "kettle", price=700))
+    assert "fresh" in shop.ids(user_id="ann", limit=10)
+    assert len(shop.live.present.vectors_by(stored.embedder)) == len(shop.live.present.catalogue)
+
+
 def test_limits_hold(shop: LearnedShop) -> None:
     found = shop.ids(user_id="ann", filters=Filters(price_max=400), limit=10)
     assert set(found) <= {"p0", "p1", "p2", "p3"}
