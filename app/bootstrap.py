@@ -22,12 +22,13 @@ from app.agent.voice import Voice
 from app.encoders import Encoders
 from app.engines import open_store
 from app.indexing import open_live
-from app.learned_ranking import follow_learned, learned_source
+from app.learned_ranking import NextItemTrials, follow_learned, learned_source
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from app.trained import TrainedModels
 from retrieval.commit_batcher import CommitBatcher
+from retrieval.experiment import Experiments
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Progress
@@ -66,12 +67,25 @@ def open_shop(
     reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
     searcher = Searcher(live, reader, behaviour, new_id, reranking)
     learned, next_item = learned_source(settings, encoders, live)
+    experiments = Experiments(settings.home)
+    trials = NextItemTrials(
+        experiments, (learned, next_item), learned_source(settings, encoders, live, pointing=experiments)
+    )
     proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(lambda: live.present)
     guide = Guide(live, behaviour)
     newcomers = Newcomers(live, reader, behaviour, guide)
     recommender = Recommender(
-        live, store, proposing, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers, learned.ready
+        live,
+        store,
+        proposing,
+        searcher,
+        lambda: behaviour().repeat_share,
+        new_id,
+        wishes,
+        newcomers,
+        learned.ready,
+        trials,
     )
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
     steps: dict[str, Callable[[], None]] = {
@@ -79,6 +93,7 @@ def open_shop(
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
         "next-item model": lambda: follow_learned(next_item, learned, live),
+        "experiment": lambda: trials.follow(live),
         "questions": guide.follow,
         "rankings": lambda: write_rankings(store, rankings),
     }

@@ -1,7 +1,7 @@
 """The trained next-item ranker in the service: which one is live, and how it becomes a source of recommendations.
 
-Takes settings, encoders and indexes; gives the source and the model that it follows. PyTorch is loaded with the first
-ranker, not before.
+Takes settings, encoders and indexes; gives the source and the model that it follows, and the same of a second one that
+it is compared with while an experiment runs. PyTorch is loaded with the first ranker, not before.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import numpy as np
 
 from app.encoders import Encoders
 from app.engines import new_vectors
+from retrieval.experiment import Experiment, Experiments, assigned, key_of
 from retrieval.live import LiveIndex
-from retrieval.live_model import LiveModel
+from retrieval.live_model import LiveModel, Pointing
 from retrieval.models.learned import LearnedSource
+from retrieval.recommend import RecommendationQuery
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
 from tasteline.ports import Need, VectorIndex
 from tasteline.settings import Settings
+from tasteline.types import Trial
 
 if TYPE_CHECKING:
     from retrieval.models.ranker_files import StoredRanker
@@ -29,9 +32,12 @@ NOBODY = Need(_NOTHING, np.zeros(0, np.float32), _NOTHING, np.zeros(0, np.float3
 
 
 def learned_source(
-    settings: Settings, encoders: Encoders, live: LiveIndex
+    settings: Settings, encoders: Encoders, live: LiveIndex, pointing: Pointing | None = None
 ) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
-    """A source that ranks by whatever next-item model is live, and that model; empty until one is."""
+    """A source that ranks by whatever next-item model is live, and that model; empty until one is.
+
+    `pointing`: what says which model it is, in the place of the registry.
+    """
 
     def vectors(dimension: int) -> VectorIndex:
         return new_vectors(settings, dimension)
@@ -52,9 +58,46 @@ def learned_source(
             live.keep(own)
         return stored
 
-    model = LiveModel(Registry(settings.home), "next-item", loaded_from, tried)
+    model = LiveModel(pointing or Registry(settings.home), "next-item", loaded_from, tried)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
+
+
+class NextItemTrials:
+    """Which ranker a shopper gets while an experiment runs: arm A the live one, arm B the candidate.
+
+    Nobody is in an experiment until both are loaded: an arm that answers with another model would be counted wrong.
+    """
+
+    def __init__(
+        self,
+        experiments: Experiments,
+        usual: tuple[LearnedSource, LiveModel[StoredRanker]],
+        other: tuple[LearnedSource, LiveModel[StoredRanker]],
+    ) -> None:
+        self._experiments = experiments
+        self._usual, self._live = usual
+        self._other, self._candidate = other
+        self._running: Experiment | None = None
+
+    def __call__(self, query: RecommendationQuery) -> tuple[Trial, LearnedSource] | None:
+        running, key = self._running, key_of(query.user_id, query.session_id)
+        if running is None or key is None or not self._both_loaded(running):
+            return None
+        trial = assigned(running, key)
+        return trial, self._usual if trial.arm == "A" else self._other
+
+    def follow(self, live: LiveIndex) -> None:
+        """See what was started or stopped; load the candidate and lay it on the catalogue before a shopper asks."""
+        running = self._experiments.running("next-item")
+        if running != self._running:
+            self._running = None  # whatever changes, no ranking is counted for the wrong arm meanwhile
+        follow_learned(self._candidate, self._other, live)
+        self._running = running
+
+    def _both_loaded(self, running: Experiment) -> bool:
+        a, b = self._live.current(), self._candidate.current()
+        return a is not None and b is not None and (a.entry.id, b.entry.id) == (running.a, running.b)
 
 
 def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:

@@ -14,11 +14,19 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from retrieval.model_card import ModelKind
-from retrieval.registry import Entry, Registry, Stamp
+from retrieval.registry import Entry, Stamp
 
 T_co = TypeVar("T_co", covariant=True)
 
 log = structlog.get_logger(__name__)
+
+
+class Pointing(Protocol):
+    """What says which model is to be in use: a registry, or the experiments that compare another with it."""
+
+    def live(self, kind: ModelKind) -> Entry | None: ...
+    def stamp(self, kind: ModelKind) -> Stamp | None: ...
+    def verify(self, entry: Entry) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class LiveModel(Generic[T_co]):
 
     def __init__(
         self,
-        registry: Registry,
+        registry: Pointing,
         kind: ModelKind,
         load: Callable[[Entry], T_co],
         warm: Callable[[T_co], None] | None = None,

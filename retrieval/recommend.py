@@ -38,6 +38,7 @@ from tasteline.types import (
     ReasonKind,
     Rows,
     Scores,
+    Trial,
 )
 
 Context = Literal["home", "product", "similar", "cart", "welcome"]
@@ -124,6 +125,8 @@ class Recommender:
 
     `wishes` makes a source of words for somebody with a history, `newcomers` hears those of a stranger; without them
     `RecommendationQuery.wish` is not heard. `is_learned()` says whether the source called "learned" has a ranker.
+    `trying(query)` gives the arm of a running experiment that the shopper is in, with the source that takes the place
+    of the one of its name.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class Recommender:
         wishes: Callable[[str], CandidateSource | None] = lambda wish: None,
         newcomers: Newcomers | None = None,
         is_learned: Callable[[], bool] = lambda: False,
+        trying: Callable[[RecommendationQuery], tuple[Trial, CandidateSource] | None] = lambda query: None,
     ) -> None:
         self._live = live
         self._events = events
@@ -147,6 +151,7 @@ class Recommender:
         self._repeat_share = repeat_share
         self._new_id = new_id
         self._is_learned = is_learned
+        self._trying = trying
 
     @property
     def sources(self) -> Sequence[CandidateSource]:
@@ -173,7 +178,9 @@ class Recommender:
         found = self._searcher.search([SearchQuery(query.query, query.filters, DEPTH)])[0] if query.query else None
         heard = self._heard(query)
         wish = None if heard else self._wishes(query.wish)
-        sources = [*self._sources, *([wish] if wish else []), *(heard.sources if heard else ())]
+        tried = self._trying(query)
+        usual = self._sources if tried is None else _with_instead(self._sources, tried[1])
+        sources = [*usual, *([wish] if wish else []), *(heard.sources if heard else ())]
         with self._live.read() as indexes:
             person = _person(indexes, history, _anchors(indexes, query))
             filters = merge(query.filters, heard.limits) if heard else query.filters
@@ -187,9 +194,12 @@ class Recommender:
             parts = [self._ranked(indexes, person, mask, wanted, query.limit, sources) for wanted in kinds]
             items = _interleave(parts, query.limit)
             told = heard.relaxations(indexes, query.filters) if heard and not total else ()
+        # Only where the learned ranker had a say did the arm make a difference.
+        trial = tried[0] if tried is not None and any(wanted in LEARNED_WEIGHTS for wanted in kinds) else None
         if found is None:
-            return Ranking(self._new_id(), tuple(items), total, heard.understood if heard else None, told)
-        return Ranking(self._new_id(), tuple(items), found.total, found.understood, found.relaxations)
+            understood = heard.understood if heard else None
+            return Ranking(self._new_id(), tuple(items), total, understood, told, trial=trial)
+        return Ranking(self._new_id(), tuple(items), found.total, found.understood, found.relaxations, trial=trial)
 
     def personalised(self, ranking: Ranking, user_id: str | None, session_id: str | None = None) -> Ranking:
         """The same products, those close to the person's recent ones moved up a little; as it was for a stranger."""
@@ -303,6 +313,11 @@ def _is_final(scores: Scores, limit: int, rest: float) -> bool:
     """Are the first `limit` of a list the best whatever lists of `rest` times its weight say?"""
     first = scores[: limit + 1]
     return len(first) > limit and first[0] > 0 and bool(settled(first / first[0], rest))
+
+
+def _with_instead(sources: Sequence[CandidateSource], other: CandidateSource) -> list[CandidateSource]:
+    """`other` in the place of the one of its name."""
+    return [other if source.name == other.name else source for source in sources]
 
 
 def _wanted(query: RecommendationQuery, person: Person) -> tuple[str, ...]:

@@ -14,7 +14,20 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasteline.types import ChatMessage, Event, EventType, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
+from tasteline.types import (
+    Arm,
+    ChatMessage,
+    Event,
+    EventType,
+    Mask,
+    Piece,
+    Product,
+    Ranking,
+    Rows,
+    Scores,
+    Turn,
+    Vectors,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +117,25 @@ class Shown:
     product_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """One ranking of an experiment, and whether somebody acted on it."""
+
+    arm: Arm
+    unit: str
+    clicked: bool
+    """Opened a product: view_item or select_item."""
+    carted: bool
+    bought: bool
+
+
 class RankingStore(Protocol):
     def save_rankings(self, rankings: Sequence[tuple[Ranking, str | None]]) -> None:
-        """(ranking, user id) pairs: ids, positions and scores are kept, texts are not."""
+        """(ranking, user id) pairs: ids, positions and scores are kept, texts are not; of a trial all of it."""
+        ...
+
+    def trial_outcomes(self, experiment: str) -> Iterator[TrialOutcome]:
+        """What came of each ranking of an experiment: of events that quote it, whatever product they name."""
         ...
 
     def rankings(self) -> Iterator[Shown]:

@@ -181,6 +181,20 @@ class Relaxation:
     would_match: int
 
 
+Arm = Literal["A", "B"]
+"""Of an experiment: the model that is live, and the one that it is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Which experiment a ranking was made in."""
+
+    experiment: str
+    arm: Arm
+    unit: str
+    """Stands for who got it, by a salted hash: the same for all rankings of one person or session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """An ordered answer; best first."""
@@ -194,6 +208,8 @@ class Ranking:
     """Filled only when `total` is 0: then `items` are the closest there is, or none."""
     degraded: tuple[str, ...] = ()
     """Names of the stages that were skipped, for example ("dense",)."""
+    trial: Trial | None = None
+    """None: outside of every experiment."""
 
 
 @dataclass(frozen=True, slots=True)

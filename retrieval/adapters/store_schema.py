@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest script under `migrations/versions`. Versions are zero-padded, so that they compare as strings."""
 
 metadata = MetaData()
@@ -82,6 +82,12 @@ events = Table(
         sqlite_where=text("session_id IS NOT NULL"),
         postgresql_where=text("session_id IS NOT NULL"),
     ),
+    Index(
+        "events_by_ranking",
+        "ranking_id",
+        sqlite_where=text("ranking_id IS NOT NULL"),
+        postgresql_where=text("ranking_id IS NOT NULL"),
+    ),
     # Sequence numbers of erased events are never given again: readers ask for what came after one.
     sqlite_autoincrement=True,
 )
@@ -118,3 +124,14 @@ ranking_items = Table(
     Column("product_id", String, nullable=False),
     Column("score", Float, nullable=False),
 )
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("ranking_id", String, ForeignKey("rankings.id", ondelete="CASCADE"), primary_key=True),
+    Column("experiment", String, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("unit", String, nullable=False),
+    Index("trials_by_experiment", "experiment"),
+)
+"""Of rankings that were made in an experiment. A table of its own: most rankings are made in none."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection, Delete, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, bindparam, case, delete, func, or_, select, update
 
 from retrieval.adapters.store_engine import Database, bulk_insert, insert
 from retrieval.adapters.store_rows import (
@@ -25,10 +25,10 @@ from retrieval.adapters.store_rows import (
     turn_columns,
     turn_from,
 )
-from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, turns
+from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, trials, turns
 from tasteline.errors import TransientError
-from tasteline.ports import Change, Deed, Shown, Written
-from tasteline.types import Event, Product, Ranking, Turn
+from tasteline.ports import Change, Deed, Shown, TrialOutcome, Written
+from tasteline.types import Event, EventType, Product, Ranking, Turn
 
 _PAGE = 2000
 """Rows read in one go by the streams: some 2 MB of products."""
@@ -105,6 +105,29 @@ _SHOWN = (
 )
 _INSERT_RANKING = insert(rankings)
 _INSERT_RANKING_ITEM = insert(ranking_items)
+_INSERT_TRIAL = insert(trials)
+
+
+def _any_of(*types: EventType) -> ColumnElement[int]:
+    """1 where an event of the ranking is of one of these types, else 0."""
+    return func.max(case((events.c.type.in_([str(each) for each in types]), 1), else_=0))
+
+
+_OUTCOMES = (
+    select(
+        trials.c.ranking_id,
+        trials.c.arm,
+        trials.c.unit,
+        _any_of(EventType.SELECT_ITEM, EventType.VIEW_ITEM),
+        _any_of(EventType.ADD_TO_CART),
+        _any_of(EventType.PURCHASE),
+    )
+    .join_from(trials, events, events.c.ranking_id == trials.c.ranking_id, isouter=True)
+    .where(trials.c.experiment == bindparam("key"), trials.c.ranking_id > bindparam("after"))
+    .group_by(trials.c.ranking_id, trials.c.arm, trials.c.unit)
+    .order_by(trials.c.ranking_id)
+    .limit(bindparam("n"))
+)
 
 
 class SqlStore:
@@ -309,6 +332,23 @@ class SqlStore:
                 connection.execute(_INSERT_RANKING, heads)
             if items := [row for ranking, _ in first.values() for row in _item_rows(ranking)]:
                 connection.execute(_INSERT_RANKING_ITEM, items)
+            if tried := [
+                {"ranking_id": id_, "experiment": trial.experiment, "arm": trial.arm, "unit": trial.unit}
+                for id_, (ranking, _) in first.items()
+                if (trial := ranking.trial) is not None
+            ]:
+                connection.execute(_INSERT_TRIAL, tried)
+
+    def trial_outcomes(self, experiment: str) -> Iterator[TrialOutcome]:
+        after = ""
+        while True:
+            with self._database.reading() as connection:
+                page = connection.execute(_OUTCOMES, {"key": experiment, "after": after, "n": _PAGE}).all()
+            for _, arm, unit, *acted in page:
+                yield TrialOutcome(arm, unit, *map(bool, acted))
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
 
     def rankings(self) -> Iterator[Shown]:
         """By id. What is saved while this is read may be there or not."""
@@ -392,6 +432,7 @@ def _erasing(user_id: str) -> tuple[Delete, ...]:
             or_(turns.c.user_id == user_id, turns.c.user_id.is_(None)),
         ),
         delete(ranking_items).where(ranking_items.c.ranking_id.in_(shown)),
+        delete(trials).where(trials.c.ranking_id.in_(shown)),
         delete(rankings).where(rankings.c.user_id == user_id),
     )
 
@@ -425,14 +466,25 @@ def _exported_conversations(connection: Connection, user_id: str) -> list[dict[s
 
 def _exported_rankings(connection: Connection, user_id: str) -> list[dict[str, object]]:
     rows = connection.execute(
-        select(rankings.c.id, rankings.c.total, ranking_items.c.product_id, ranking_items.c.score)
+        select(
+            rankings.c.id,
+            rankings.c.total,
+            trials.c.experiment,
+            trials.c.arm,
+            ranking_items.c.product_id,
+            ranking_items.c.score,
+        )
         .join_from(rankings, ranking_items, isouter=True)
+        .join(trials, trials.c.ranking_id == rankings.c.id, isouter=True)
         .where(rankings.c.user_id == user_id)
         .order_by(rankings.c.id, ranking_items.c.position)
     )
-    shown: dict[tuple[str, int], list[dict[str, object]]] = {}
-    for ranking_id, total, product_id, score in rows:
-        items = shown.setdefault((ranking_id, total), [])
+    shown: dict[str, dict[str, object]] = {}
+    items: dict[str, list[dict[str, object]]] = {}
+    for ranking_id, total, experiment, arm, product_id, score in rows:
+        tried = {} if experiment is None else {"experiment": experiment, "arm": arm}
+        shown.setdefault(ranking_id, {"id": ranking_id, "total": total, **tried})
+        found = items.setdefault(ranking_id, [])
         if product_id is not None:
-            items.append({"product_id": product_id, "score": score})
-    return [{"id": ranking_id, "total": total, "items": items} for (ranking_id, total), items in shown.items()]
+            found.append({"product_id": product_id, "score": score})
+    return [{**head, "items": items[ranking_id]} for ranking_id, head in shown.items()]

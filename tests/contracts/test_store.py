@@ -18,13 +18,14 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from retrieval.adapters import store_engine, store_sql
 from retrieval.adapters.store_schema import HEAD
 from retrieval.adapters.store_sql import SqlStore
 from tasteline.errors import InvalidInput, SetupError, TransientError
-from tasteline.ports import Change, Shown, Store, Written
-from tasteline.types import Event, EventType, Price, Product, RankedProduct, Ranking, Reason, Turn
+from tasteline.ports import Change, Shown, Store, TrialOutcome, Written
+from tasteline.types import Arm, Event, EventType, Price, Product, RankedProduct, Ranking, Reason, Trial, Turn
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 KETTLE = Product(
@@ -270,6 +271,42 @@ class TestConversationsAndRankings:
         ]
         store.erase_user("ann")
         assert [each.ranking_id for each in store.rankings()] == ["a"]
+
+    def test_what_came_of_a_trial_is_counted_by_ranking(self, store: Store) -> None:
+        arms: list[tuple[str, Arm]] = [("t1", "A"), ("t2", "B"), ("t3", "B")]
+        tried = [(replace(ranking(id_, "p1"), trial=Trial("x", arm, f"unit-{id_}")), "ann") for id_, arm in arms]
+        other = [(replace(ranking("t4"), trial=Trial("y", "A", "u")), None), (ranking("t5"), None)]
+        store.save_rankings([*tried, *other])
+        store.save_rankings(tried)
+        store.append_events(
+            [
+                replace(view("c1"), ranking_id="t1"),
+                replace(view("c2"), ranking_id="t1"),
+                replace(view("c3", "bob"), ranking_id="t3", type=EventType.PURCHASE),
+                replace(view("c4"), ranking_id="t3", type=EventType.ADD_TO_CART),
+                replace(view("c5"), ranking_id="t2", type=EventType.VIEW_ITEM_LIST),
+                replace(view("c6"), ranking_id="t4"),
+                view("c7"),
+            ]
+        )
+        assert list(store.trial_outcomes("x")) == [
+            TrialOutcome("A", "unit-t1", clicked=True, carted=False, bought=False),
+            TrialOutcome("B", "unit-t2", clicked=False, carted=False, bought=False),
+            TrialOutcome("B", "unit-t3", clicked=False, carted=True, bought=True),
+        ]
+        assert list(store.trial_outcomes("unknown")) == []
+        assert store.export_user("ann")["rankings"][0]["experiment"] == "x"
+        store.erase_user("ann")
+        assert list(store.trial_outcomes("x")) == []
+        assert len(list(store.trial_outcomes("y"))) == 1
+
+    def test_outcomes_of_many_rankings_are_read_page_by_page(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store_sql, "_PAGE", 3)
+        tried = [(replace(ranking(f"t{n}"), trial=Trial("x", "A", f"{n}")), None) for n in range(8)]
+        store.save_rankings(tried)
+        assert [outcome.unit for outcome in store.trial_outcomes("x")] == [f"{n}" for n in range(8)]
 
 
 class TestPeople:
@@ -603,6 +640,20 @@ def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
     assert migrated.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     migrated.close()
     memory.close()
+
+
+def test_a_database_of_before_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shop.db"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        store_engine.migrate(connection, "0001")
+        connection.exec_driver_sql("INSERT INTO rankings (id, user_id, total) VALUES ('r1', 'ann', 7)")
+    engine.dispose()
+    store = SqlStore(url)
+    assert store.export_user("ann")["rankings"] == [{"id": "r1", "total": 7, "items": []}]
+    store.save_rankings([(replace(ranking("t1"), trial=Trial("x", "B", "u")), "ann")])
+    assert [outcome.arm for outcome in store.trial_outcomes("x")] == ["B"]
+    store.close()
 
 
 def test_an_open_database_at_its_head_does_not_load_alembic(tmp_path: Path) -> None:
