@@ -186,8 +186,9 @@ def _valid_mrr(valid: _Valid, model: Any) -> float:
     queries = model.encode_query(list(valid.asked.queries), normalize_embeddings=True, show_progress_bar=False)
     documents = model.encode_document(list(valid.documents), normalize_embeddings=True, show_progress_bar=False)
     best = np.argsort(-(queries @ documents.T), axis=1, kind="stable")[:, :CUT_OFF]
-    labels = [[float(row in answers) for row in found] for found, answers in zip(best, valid.asked.answers, strict=True)]
-    return float(mrr_at_k(np.array(labels), CUT_OFF).mean())
+    pairs = zip(best, valid.asked.answers, strict=True)
+    labels = np.array([[float(row in answers) for row in found] for found, answers in pairs])
+    return float(mrr_at_k(labels, CUT_OFF).mean())
 
 
 def _loaded(base: str, hardware: Hardware | None, max_length: int | None = None) -> Any:
@@ -198,7 +199,9 @@ def _loaded(base: str, hardware: Hardware | None, max_length: int | None = None)
         with quiet():
             model = SentenceTransformer(base, device=device, model_kwargs={"dtype": dtype})
     except (OSError, ValueError) as error:
-        raise MissingExtra(f"The encoder '{base}' could not be loaded: {error}", remedy=f"hf download {base}") from error
+        raise MissingExtra(
+            f"The encoder '{base}' could not be loaded: {error}", remedy=f"hf download {base}"
+        ) from error
     if max_length is not None:
         model.max_seq_length = min(max_length, model.max_seq_length or max_length)
     return model

@@ -104,7 +104,8 @@ class _Lists:
 
     def __init__(self, model: Any, asked: Asked, settings: RerankerSettings, hardware: Hardware) -> None:
         self._model, self._asked, self._settings, self._hardware = model, asked, settings, hardware
-        lists = [np.concatenate([[first], rest]) for first, rest in zip(asked.positive_of, asked.negatives_of, strict=True)]
+        pairs = zip(asked.positive_of, asked.negatives_of, strict=True)
+        lists = [np.concatenate([[first], rest]) for first, rest in pairs]
         self._starts = np.cumsum([0, *(len(each) for each in lists)])
         owners = np.repeat(asked.query_of, np.diff(self._starts))
         self._tokens = _tokenised(model, asked, owners, np.concatenate(lists))

@@ -40,7 +40,7 @@ ADAPTER, MERGED = "adapter", "merged"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without bars and reports of what was loaded, and without what PEFT 0.21 asks transformers 5.23 for by an old name.
+    """Without bars, reports of loading, and what PEFT 0.21 asks transformers 5.23 for by an old name.
 
     Of the whole process, as these libraries know no other way.
     """
