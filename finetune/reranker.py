@@ -20,7 +20,17 @@ from torch.nn import functional
 
 from eval.metrics import mrr_at_k
 from finetune.examples import Question
-from finetune.lora.adapter import ADAPTER, MERGED, base_of, fingerprint, merged, quiet, with_adapter, write_adapter
+from finetune.lora.adapter import (
+    ADAPTER,
+    MERGED,
+    base_of,
+    fingerprint,
+    make_readable,
+    merged,
+    quiet,
+    with_adapter,
+    write_adapter,
+)
 from finetune.lora.hardware import Hardware
 from finetune.lora.in_parts import learn_in_parts
 from finetune.lora.job import Backward, Learned, LoraJob, Outcome, Step
@@ -97,6 +107,7 @@ def merge_reranker(adapter: Path, folder: Path) -> None:
     model[0].model = merged(model[0].auto_model, adapter)
     with quiet():
         model.save_pretrained(str(folder), create_model_card=False)
+    make_readable(folder)
 
 
 class _Lists:
