@@ -21,7 +21,17 @@ from torch.nn import functional
 
 from eval.metrics import mrr_at_k
 from finetune.examples import Question
-from finetune.lora.adapter import ADAPTER, MERGED, base_of, fingerprint, merged, quiet, with_adapter, write_adapter
+from finetune.lora.adapter import (
+    ADAPTER,
+    MERGED,
+    base_of,
+    fingerprint,
+    make_readable,
+    merged,
+    quiet,
+    with_adapter,
+    write_adapter,
+)
 from finetune.lora.hardware import Hardware
 from finetune.lora.in_parts import learn_in_parts
 from finetune.lora.job import Backward, Learned, LoraJob, Outcome, Step
@@ -101,6 +111,7 @@ def merge_encoder(adapter: Path, folder: Path) -> None:
     model[0].model = merged(model[0].auto_model, adapter)
     with quiet():
         model.save_pretrained(str(folder), create_model_card=False)
+    make_readable(folder)
 
 
 class _Contrast:
@@ -186,10 +197,9 @@ def _valid_mrr(valid: _Valid, model: Any) -> float:
     queries = model.encode_query(list(valid.asked.queries), normalize_embeddings=True, show_progress_bar=False)
     documents = model.encode_document(list(valid.documents), normalize_embeddings=True, show_progress_bar=False)
     best = np.argsort(-(queries @ documents.T), axis=1, kind="stable")[:, :CUT_OFF]
-    labels = [
-        [float(row in answers) for row in found] for found, answers in zip(best, valid.asked.answers, strict=True)
-    ]
-    return float(mrr_at_k(np.array(labels), CUT_OFF).mean())
+    pairs = zip(best, valid.asked.answers, strict=True)
+    labels = np.array([[float(row in answers) for row in found] for found, answers in pairs])
+    return float(mrr_at_k(labels, CUT_OFF).mean())
 
 
 def _loaded(base: str, hardware: Hardware | None, max_length: int | None = None) -> Any:

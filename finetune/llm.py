@@ -21,7 +21,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from finetune.examples import ChatExample
-from finetune.lora.adapter import ADAPTER, MERGED, base_of, fingerprint, merged, quiet, with_adapter, write_adapter
+from finetune.lora.adapter import (
+    ADAPTER,
+    MERGED,
+    base_of,
+    fingerprint,
+    make_readable,
+    merged,
+    quiet,
+    with_adapter,
+    write_adapter,
+)
 from finetune.lora.hardware import Hardware
 from finetune.lora.job import Backward, Learned, LoraJob, Outcome, Step
 from finetune.lora.rows import IDS, TokenRows, chunks
@@ -98,6 +108,7 @@ def merge_llm(adapter: Path, folder: Path) -> None:
     with quiet():
         whole.to(_stored_precision(base_of(adapter))).save_pretrained(str(folder))
         tokenizer.save_pretrained(str(folder))
+    make_readable(folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,17 @@ from torch.nn import functional
 
 from eval.metrics import mrr_at_k
 from finetune.examples import Question
-from finetune.lora.adapter import ADAPTER, MERGED, base_of, fingerprint, merged, quiet, with_adapter, write_adapter
+from finetune.lora.adapter import (
+    ADAPTER,
+    MERGED,
+    base_of,
+    fingerprint,
+    make_readable,
+    merged,
+    quiet,
+    with_adapter,
+    write_adapter,
+)
 from finetune.lora.hardware import Hardware
 from finetune.lora.in_parts import learn_in_parts
 from finetune.lora.job import Backward, Learned, LoraJob, Outcome, Step
@@ -97,6 +107,7 @@ def merge_reranker(adapter: Path, folder: Path) -> None:
     model[0].model = merged(model[0].auto_model, adapter)
     with quiet():
         model.save_pretrained(str(folder), create_model_card=False)
+    make_readable(folder)
 
 
 class _Lists:
@@ -104,9 +115,8 @@ class _Lists:
 
     def __init__(self, model: Any, asked: Asked, settings: RerankerSettings, hardware: Hardware) -> None:
         self._model, self._asked, self._settings, self._hardware = model, asked, settings, hardware
-        lists = [
-            np.concatenate([[first], rest]) for first, rest in zip(asked.positive_of, asked.negatives_of, strict=True)
-        ]
+        pairs = zip(asked.positive_of, asked.negatives_of, strict=True)
+        lists = [np.concatenate([[first], rest]) for first, rest in pairs]
         self._starts = np.cumsum([0, *(len(each) for each in lists)])
         owners = np.repeat(asked.query_of, np.diff(self._starts))
         self._tokens = _tokenised(model, asked, owners, np.concatenate(lists))

@@ -915,17 +915,29 @@ def bench_recommend(
 
 @bench.command("train")
 def bench_train(
-    data: Annotated[Path, typer.Option(help="A next-item folder.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A next-item folder; without it fine-tuning is measured, on the demo shop.")
+    ] = None,
     split: SplitOption = "test",
     target: Annotated[float, typer.Option(min=0, max=1, help="nDCG@10 to be reached.")] = 0.058,
     minutes: Annotated[float, typer.Option(min=0, help="Of learning, at most, for each side.")] = 20.0,
+    examples: Annotated[int, typer.Option(min=8, help="Chats to fine-tune on.")] = 128,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
-    """Seconds until a next-item network has learned so much, against SASRec of RecTools (`make rivals`)."""
+    """Seconds until a next-item network has learned so much, against SASRec of RecTools (`make rivals`).
+
+    Without --data: tokens a second of a LoRA job, against a plain transformers Trainer.
+    """
+    settings = read_settings()
+    if data is None:
+        from eval.bench import lora
+
+        report = lora.run(_bench_products(None), settings.home / "models", examples=examples)
+        _report(_described(report, None, {"examples": examples}), save, as_json)
+        return
     from eval.bench import training
 
-    settings = read_settings()
     asked = _asked(str(data), None, "leave-one-out", split, 0)
     report = training.run(data, settings.home, part=asked.part, target=target, minutes=minutes)
     described = _described(report, data, {"split": split, "target": target, "minutes": minutes})

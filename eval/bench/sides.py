@@ -21,6 +21,8 @@ from tasteline.errors import SetupError
 CHECKOUT = Path(__file__).resolve().parents[2]
 RIVALS_PYTHON = CHECKOUT / ".venv-rivals" / "bin" / "python"
 PATIENCE_SECONDS = 900
+AT_HOME = ("ours", "with_transformers")
+"""Beginnings of the sides that run in the project's environment: ours, and what is written with its own libraries."""
 
 Turn = Mapping[str, Any]
 """What `eval.bench.rivals.turn` says of one process."""
@@ -40,7 +42,7 @@ class Sides:
 
     def turn(self, contender: Contender, *options: str) -> Turn:
         side, task = contender
-        python = sys.executable if side.startswith("ours") else str(self.rivals_python)
+        python = sys.executable if side.startswith(AT_HOME) else str(self.rivals_python)
         limits = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "POLARS", "RAYON")
         environment = {f"{library}_NUM_THREADS": str(self.threads) for library in limits}
         environment["NUMBA_CACHE_DIR"] = str(self.folder / "compiled")  # empty at first, so that compiling is seen

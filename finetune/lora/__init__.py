@@ -1,1 +1,1 @@
-"""What all LoRA trainers share: settings, adapters, rows of tokens, and one training loop. It knows no kind of model."""
+"""What all LoRA trainers share: settings, adapters, rows of tokens, one training loop. Knows no kind of model."""

@@ -40,7 +40,7 @@ ADAPTER, MERGED = "adapter", "merged"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without bars and reports of what was loaded, and without what PEFT 0.21 asks transformers 5.23 for by an old name.
+    """Without bars, reports of loading, and what PEFT 0.21 asks transformers 5.23 for by an old name.
 
     Of the whole process, as these libraries know no other way.
     """
@@ -92,9 +92,40 @@ def _targets(model: nn.Module, chosen: Sequence[str]) -> list[str] | str:
 
 
 def write_adapter(adapted: Any, folder: Path) -> None:
-    """`adapter_config.json` and `adapter_model.safetensors`, which `PeftModel.from_pretrained` reads."""
+    """`adapter_config.json` and `adapter_model.safetensors`, which `PeftModel.from_pretrained` reads, and a card."""
     with quiet():
         adapted.save_pretrained(str(folder))
+    config = adapted.peft_config["default"]
+    targets = (
+        config.target_modules if isinstance(config.target_modules, str) else ", ".join(sorted(config.target_modules))
+    )
+    card = _CARD.format(base=config.base_model_name_or_path, rank=config.r, alpha=config.lora_alpha, targets=targets)
+    (folder / "README.md").write_text(card, encoding="utf-8")  # instead of PEFT's form to be filled in
+    make_readable(folder)
+
+
+_CARD = """---
+base_model: {base}
+library_name: peft
+---
+
+# LoRA adapter
+
+| | |
+|---|---|
+| base model | {base} |
+| rank, alpha | {rank}, {alpha:g} |
+| modules | {targets} |
+
+`peft.PeftModel.from_pretrained(base, folder)` loads it. What it has learned from and what it reached says the card of
+the model that it belongs to.
+"""
+
+
+def make_readable(folder: Path) -> None:
+    """safetensors writes files that nobody else may read; a model server may run as somebody else."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def merged(model: Any, adapter: Path) -> Any:

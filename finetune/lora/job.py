@@ -154,9 +154,10 @@ class LoraJob:
         """
         if not len(self._objective):
             raise InvalidInput("there is nothing to learn from: no example is left")
-        state, settings = self._state, self._settings
+        settings = self._settings
         with torch.random.fork_rng(devices=self._gpus()):
             self._resume()
+            state = self._state
             if not state.curve:
                 self._look(float("nan"))
             while state.epoch < settings.epochs and not self._is_over():

@@ -8,27 +8,29 @@ TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-WORDS = [
-    "a",
-    "red",
-    "blue",
-    "green",
-    "kettle",
-    "lamp",
-    "mug",
-    "teapot",
-    "of",
-    "for",
-    "the",
-    "with",
-    "steel",
-    "glass",
-    "large",
-    "small",
-    "desk",
-    "garden",
-    "number",
-]
+WORDS = tuple(
+    [
+        "a",
+        "red",
+        "blue",
+        "green",
+        "kettle",
+        "lamp",
+        "mug",
+        "teapot",
+        "of",
+        "for",
+        "the",
+        "with",
+        "steel",
+        "glass",
+        "large",
+        "small",
+        "desk",
+        "garden",
+        "number",
+    ]
+)
 
 
 def make_chat_tokenizer(folder: Path) -> None:
