@@ -19,25 +19,14 @@ from app.agent.pipeline import Assistant
 from app.agent.tasks import ModelTasks
 from app.agent.understanding import Understanding
 from app.agent.voice import Voice
-from app.encoders import Encoders
 from app.engines import open_store
-from app.indexing import open_live
-from app.learned_ranking import NextItemTrials, follow_learned, learned_source
 from app.llm.asking import Asker
-from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
+from app.retrieving import open_retrieval
+from app.shop import RANKINGS_WAITING, Shop, featured_in, write_rankings
 from app.telemetry import Metrics
-from app.trained import TrainedModels
 from retrieval.commit_batcher import CommitBatcher
-from retrieval.experiment import Experiments
-from retrieval.facets import Guide
-from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
+from retrieval.follow import Follower
 from retrieval.live import Progress
-from retrieval.live_model import in_use
-from retrieval.models import sources
-from retrieval.newcomers import Newcomers
-from retrieval.recommend import Recommender
-from retrieval.reranking import Reranking
-from retrieval.search import Searcher
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import Ranking
@@ -53,77 +42,32 @@ def open_shop(
     """Wire and warm everything; returns when the shop can answer. `language_model` overrides the setting."""
     new_id = new_id or (lambda: secrets.token_hex(8))
     store, metrics = open_store(settings), metrics or Metrics()
-    encoders = Encoders(settings)
-    live = open_live(settings, store, encoders.to_start_with())
-    live.sync(progress)
-    models = TrainedModels(
-        settings, encoders, live, lambda kind: metrics.follow_failures.labels(kind).inc(), language_model
-    )
-    models.tick()
-    behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
-    behaviour.open()
-    reader = Reader(live)
-    reader.follow()
-    reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
-    searcher = Searcher(live, reader, behaviour, new_id, reranking)
-    learned, next_item = learned_source(settings, encoders, live)
-    experiments = Experiments(settings.home)
-    trials = NextItemTrials(
-        experiments, (learned, next_item), learned_source(settings, encoders, live, pointing=experiments)
-    )
-    proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
-    wishes = sources.Wishes(lambda: live.present)
-    guide = Guide(live, behaviour)
-    newcomers = Newcomers(live, reader, behaviour, guide)
-    recommender = Recommender(
-        live,
-        store,
-        proposing,
-        searcher,
-        lambda: behaviour().repeat_share,
-        new_id,
-        wishes,
-        newcomers,
-        learned.ready,
-        trials,
-    )
+    parts = open_retrieval(settings, store, metrics, new_id, progress, language_model)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
-    steps: dict[str, Callable[[], None]] = {
-        "index": lambda: follow_index(live, metrics),
-        "vocabulary": reader.follow,
-        "behaviour": behaviour.follow,
-        "next-item model": lambda: follow_learned(next_item, learned, live),
-        "experiment": lambda: trials.follow(live),
-        "questions": guide.follow,
-        "rankings": lambda: write_rankings(store, rankings),
-    }
+    steps = {**parts.steps, "rankings": lambda: write_rankings(store, rankings)}
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
-    asker = Asker(models.language_model, metrics)
+    asker = Asker(parts.models.language_model, metrics)
     tasks = ModelTasks(
-        Understanding(asker, lambda: reader.vocabulary, asks=settings.model_understands),
+        Understanding(asker, lambda: parts.reader.vocabulary, asks=settings.model_understands),
         Judge(asker, settings.model_judges),
-        InterestWriter(asker, live, store, settings.model_describes),
+        InterestWriter(asker, parts.live, store, settings.model_describes),
         Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
     )
-    assistant = Assistant(store, live, searcher, recommender, newcomers, tasks, metrics, settings)
+    assistant = Assistant(
+        store, parts.live, parts.searcher, parts.recommender, parts.newcomers, tasks, metrics, settings
+    )
     return Shop(
         settings=settings,
         store=store,
-        live=live,
-        searcher=searcher,
-        recommender=recommender,
-        newcomers=newcomers,
+        retrieval=parts,
         assistant=assistant,
         writer_of_interests=tasks.writer,
-        language_model=models.language_model,
+        language_model=parts.models.language_model,
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,
-        models=models,
         workers=ThreadPoolExecutor(max_workers=4, thread_name_prefix="shop"),
         rankings=rankings,
-        reader=reader,
         featured=featured_in(settings.home),
-        trained=(next_item, *models.followed),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from app.engines import new_vectors, open_embedder, open_store
+from app.telemetry import Metrics
 from retrieval.follow import COUNTS_FILE, Behaviour
 from retrieval.live import LiveIndex, Progress
 from retrieval.snapshot import Manifest, load_snapshot, save_snapshot
@@ -41,3 +42,12 @@ def build_index(settings: Settings, progress: Progress | None = None) -> tuple[i
         Behaviour(store, live, settings.home / COUNTS_FILE).fit()
         manifest = save_snapshot(live, embedder, settings.home)
     return live.present.catalogue.size, changed, manifest
+
+
+def follow_index(live: LiveIndex, metrics: Metrics) -> None:
+    """Catch up where the store is ahead, and say so in the metrics."""
+    if live.behind:
+        live.sync()
+    with live.read() as indexes:
+        metrics.products.set(indexes.catalogue.size)
+        metrics.revision.set(indexes.revision)

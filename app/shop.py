@@ -11,6 +11,7 @@ from pathlib import Path
 from app.admission import Admission
 from app.agent.interest_words import InterestWriter
 from app.agent.pipeline import Assistant
+from app.retrieving import Retrieval
 from app.telemetry import Metrics
 from app.trained import TrainedModels
 from retrieval.commit_batcher import CommitBatcher
@@ -45,24 +46,46 @@ class Shop:
 
     settings: Settings
     store: Store
-    live: LiveIndex
-    searcher: Searcher
-    recommender: Recommender
-    newcomers: Newcomers
+    retrieval: Retrieval
     assistant: Assistant
     writer_of_interests: InterestWriter
     language_model: LanguageModel | None
     writer: CommitBatcher
     metrics: Metrics
     follower: Follower
-    models: TrainedModels
     workers: ThreadPoolExecutor
     rankings: deque[tuple[Ranking, str | None]]
-    reader: Reader
-    trained: tuple[Followed, ...] = ()
-    """Models of the registry that this service uses, one of each kind."""
     featured: list[Featured] = field(default_factory=list)
     waiting: Admission = field(default_factory=lambda: Admission(WORK_WAITING, "requests"))
+
+    @property
+    def live(self) -> LiveIndex:
+        return self.retrieval.live
+
+    @property
+    def reader(self) -> Reader:
+        return self.retrieval.reader
+
+    @property
+    def searcher(self) -> Searcher:
+        return self.retrieval.searcher
+
+    @property
+    def recommender(self) -> Recommender:
+        return self.retrieval.recommender
+
+    @property
+    def newcomers(self) -> Newcomers:
+        return self.retrieval.newcomers
+
+    @property
+    def models(self) -> TrainedModels:
+        return self.retrieval.models
+
+    @property
+    def trained(self) -> tuple[Followed, ...]:
+        """Models of the registry that this service uses, one of each kind."""
+        return self.retrieval.trained
 
     @property
     def embedder(self) -> Embedder:
@@ -103,12 +126,3 @@ def featured_in(home: Path) -> list[Featured]:
     """People whom the demo wrote down for its page; nobody elsewhere."""
     path = home / "featured.json"
     return [Featured(**person) for person in json.loads(path.read_text())] if path.exists() else []
-
-
-def follow_index(live: LiveIndex, metrics: Metrics) -> None:
-    """Catch up where the store is ahead, and say so in the metrics."""
-    if live.behind:
-        live.sync()
-    with live.read() as indexes:
-        metrics.products.set(indexes.catalogue.size)
-        metrics.revision.set(indexes.revision)

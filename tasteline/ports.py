@@ -14,20 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasteline.types import (
-    Arm,
-    ChatMessage,
-    Event,
-    EventType,
-    Mask,
-    Piece,
-    Product,
-    Ranking,
-    Rows,
-    Scores,
-    Turn,
-    Vectors,
-)
+from tasteline.types import Arm, ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +26,7 @@ class Change:
     product: Product | None
 
 
-Deed = tuple[int, str, str | None, EventType | str, int | None, int | None]
+Deed = tuple[int, str, str | None, str, int | None, int | None]
 """What a person did: sequence number, user id, product id, type, microseconds since 1970 in UTC, position."""
 
 

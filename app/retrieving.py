@@ -1,0 +1,87 @@
+"""What of a shop finds and recommends: indexes, models, search and recommender, wired over one store.
+
+Takes settings and a store, gives a `Retrieval` whose parts know of one another. Choices between engines are those of
+`app.engines`. Knows no conversation and no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.encoders import Encoders
+from app.indexing import follow_index, open_live
+from app.learned_ranking import NextItemTrials, follow_learned, learned_source
+from app.telemetry import Metrics
+from app.trained import TrainedModels
+from retrieval.experiment import Experiments
+from retrieval.facets import Guide
+from retrieval.follow import COUNTS_FILE, Behaviour, Reader
+from retrieval.live import LiveIndex, Progress
+from retrieval.live_model import Followed, in_use
+from retrieval.models import sources
+from retrieval.newcomers import Newcomers
+from retrieval.recommend import Recommender
+from retrieval.reranking import Reranking
+from retrieval.search import Searcher
+from tasteline.ports import LanguageModel, Store
+from tasteline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    live: LiveIndex
+    models: TrainedModels
+    reader: Reader
+    searcher: Searcher
+    recommender: Recommender
+    newcomers: Newcomers
+    trained: tuple[Followed, ...]
+    """Models of the registry that this service uses, one of each kind."""
+    steps: Mapping[str, Callable[[], None]]
+    """What keeps all this in step with store and registry, in order."""
+
+
+def open_retrieval(
+    settings: Settings,
+    store: Store,
+    metrics: Metrics,
+    new_id: Callable[[], str],
+    progress: Progress | None = None,
+    language_model: LanguageModel | None = None,
+) -> Retrieval:
+    """Ready to answer. `language_model` takes the place of any configured or promoted one."""
+    encoders = Encoders(settings)
+    live = open_live(settings, store, encoders.to_start_with())
+    live.sync(progress)
+    models = TrainedModels(
+        settings, encoders, live, lambda kind: metrics.follow_failures.labels(kind).inc(), language_model
+    )
+    models.tick()
+    behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
+    behaviour.open()
+    reader = Reader(live)
+    reader.follow()
+    reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
+    searcher = Searcher(live, reader, behaviour, new_id, reranking)
+    learned, next_item = learned_source(settings, encoders, live)
+    experiments = Experiments(settings.home)
+    trials = NextItemTrials(
+        experiments, (learned, next_item), learned_source(settings, encoders, live, pointing=experiments)
+    )
+    proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
+    wishes = sources.Wishes(lambda: live.present)
+    guide = Guide(live, behaviour)
+    newcomers = Newcomers(live, reader, behaviour, guide)
+    asking = (store, proposing, searcher, lambda: behaviour().repeat_share, new_id)
+    recommender = Recommender(live, *asking, wishes, newcomers, learned.ready, trials)
+    steps = {
+        "index": lambda: follow_index(live, metrics),
+        "vocabulary": reader.follow,
+        "behaviour": behaviour.follow,
+        "next-item model": lambda: follow_learned(next_item, learned, live),
+        "experiment": lambda: trials.follow(live),
+        "questions": guide.follow,
+    }
+    trained = (next_item, *models.followed)
+    return Retrieval(live, models, reader, searcher, recommender, newcomers, trained, steps)
