@@ -6,7 +6,7 @@
 A tag is eight bytes of a keyed hash of the id, under a key of its own for each model: without the key a list of all
 ids tells nothing, and two models' files cannot be laid beside each other. An erased person's tag is taken out and
 counted, so that it stays known that the model learned from somebody who is gone, and not from whom. The files lie
-beside the registry and not in its entries: an entry that is copied to another shop takes nobody along. docs/adr/0017.
+beside the registry and not in its entries: an entry that is copied to another shop takes nobody along. docs/adr/0019.
 """
 
 from __future__ import annotations

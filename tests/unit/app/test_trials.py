@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -24,7 +23,6 @@ from tasteline.settings import Settings
 from tasteline.types import Event, EventType, Product, Ranking
 from tests.unit.retrieval.models import small_ranker
 from tests.unit.retrieval.trained import card
-from tests.unit.tasteline.shell import Shell, failed
 
 PEOPLE = [f"u{number}" for number in range(24)]
 
@@ -151,20 +149,3 @@ def test_from_the_first_request_to_the_table(settings: Settings) -> None:
     with closing(open_store(settings)) as store:
         store.erase_user(PEOPLE[1])
         assert len(list(store.trial_outcomes(started.id))) == len(PEOPLE) - 1
-
-
-def test_the_command(shell: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TASTELINE_HOME", str(settings.home))
-    assert "no experiment" in failed(shell("experiment", "status", "next-item"), 2)
-    told = shell("experiment", "start", "next-item", card(1).id, "--share", "0.25", "--metric", "cart").out
-    assert f"A {card(0).id} (live), B {card(1).id} for 25% of people" in told
-    assert "runs already" in failed(shell("experiment", "start", "next-item", card(1).id), 2)
-    status = shell("experiment", "status", "next-item")
-    assert "cart decides: go on." in status.out
-    assert "nobody yet" in status.out
-    said = shell("experiment", "status", "next-item", "--json").json
-    assert said["verdict"] == "go on"
-    assert "has ended" in shell("experiment", "stop", "next-item").out
-    assert "has ended" in shell("experiment", "status", "next-item").out
-    assert "next-item" in failed(shell("experiment", "start", "encoder", card(1).id), 2)
-    assert json.dumps(said)
