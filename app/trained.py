@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class TrainedModels:
-    """Each in step with what is promoted, all on a thread of their own.
+    """Each in step with what is promoted, on a thread of its own.
 
     `given` takes the place of any language model, configured or promoted; `failed(kind)` is called when a step breaks.
     """
@@ -64,11 +64,12 @@ class TrainedModels:
             steps["llm"] = self._llm.follow
         elif given is None:
             self.language_model = open_language_model(settings)
-        self._follower = Follower(steps, failed)
+        # One for each: a reranker that is taken back does not wait until a catalogue has been embedded.
+        self._followers = [Follower({kind: step}, failed) for kind, step in steps.items()]
 
     @property
     def alive(self) -> bool:
-        return self._follower.alive
+        return all(follower.alive for follower in self._followers)
 
     @property
     def followed(self) -> tuple[Followed, ...]:
@@ -76,17 +77,20 @@ class TrainedModels:
 
     def tick(self) -> None:
         """Returns when what is live is in use, or is known not to work."""
-        self._follower.tick()
+        for follower in self._followers:
+            follower.tick()
 
     def start(self) -> None:
-        self._follower.start()
+        for follower in self._followers:
+            follower.start()
 
     def close(self) -> None:
         """An exchange that is under way is given up."""
         self.encoder.close()
         if self.language_model is not None:
             self.language_model.close()
-        self._follower.stop()
+        for follower in self._followers:
+            follower.stop()
 
 
 def live_reranker(settings: Settings, live: LiveIndex) -> LiveModel[Reranker]:
@@ -103,7 +107,8 @@ class LiveEncoder:
     """The encoder of the indexes, exchanged when another one is promoted or rolled back.
 
     The catalogue is embedded while the old one answers; then encoder and vectors change places in one step. One that
-    fails the golden check, or breaks while it embeds, changes nothing, and `problem` says so.
+    fails the golden check, or breaks while it embeds, changes nothing, and `problem` says so. What is promoted or taken
+    back meanwhile is not kept waiting: the embedding is given up, and the cache keeps what was done.
     """
 
     kind: ModelKind = "encoder"
@@ -114,7 +119,9 @@ class LiveEncoder:
         self._done: tuple[int, int] | None = None
         self._told = 0.0
         self._closed = threading.Event()
-        self._model: LiveModel[Embedder] = LiveModel(Registry(settings.home), self.kind, encoders.of, self._taken)
+        self._registry = Registry(settings.home)
+        self._wanted = self._registry.stamp(self.kind)
+        self._model: LiveModel[Embedder] = LiveModel(self._registry, self.kind, encoders.of, self._taken)
 
     def current(self) -> Loaded[Embedder] | None:
         return self._model.current()
@@ -146,6 +153,7 @@ class LiveEncoder:
         self._exchange(embedder)
 
     def _exchange(self, embedder: Embedder) -> None:
+        self._wanted = self._registry.stamp(self.kind)
         before, begun = self._live.embedder.name, time.monotonic()
         try:
             self._live.adopt(embedder, self._tell)
@@ -157,6 +165,8 @@ class LiveEncoder:
     def _tell(self, done: int, total: int) -> None:
         if self._closed.is_set():
             raise EngineFailed("the service ends")
+        if self._registry.stamp(self.kind) != self._wanted:
+            raise EngineFailed("another one was promoted, or it was taken back, before the catalogue was embedded")
         self._done = done, total
         if time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from retrieval.registry import Entry, Registry
 from tasteline.errors import EngineFailed
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
-from tasteline.types import ChatMessage, Scores
+from tasteline.types import ChatMessage, Scores, Vectors
 from tests.unit.retrieval.small_shop import SmallShop, product
 from tests.unit.retrieval.trained import registered
 
@@ -165,3 +166,18 @@ def test_closing_gives_up_what_is_being_embedded(settings: Settings, made: Made)
         models.encoder._exchange(HashingEmbedder(32))
     assert SHOP.live.embedder.name == "hashing/256"
     assert models.encoder.progress is None
+
+
+def test_an_embedding_is_given_up_when_another_one_is_wanted(settings: Settings, made: Made) -> None:
+    registry = Registry(settings.home)
+    registry.promote(registered(registry, 0, kind="encoder").id)
+    encoder = TrainedModels(settings, Encoders(settings), SHOP.live, lambda kind: None).encoder
+
+    class Slow(HashingEmbedder):
+        def encode(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
+            registry.rollback("encoder")
+            return super().encode(texts, kind)
+
+    with pytest.raises(EngineFailed, match="taken back, before"):
+        encoder._exchange(Slow(32))
+    assert SHOP.live.embedder.name == "hashing/256"
