@@ -13,12 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from app.agent.interest_words import InterestWriter
-from app.agent.judging import Judge
 from app.agent.pipeline import Assistant
 from app.agent.tasks import ModelTasks
-from app.agent.understanding import Understanding
-from app.agent.voice import Voice
 from app.encoders import Encoders
 from app.engines import open_store
 from app.indexing import open_live
@@ -31,11 +27,9 @@ from retrieval.commit_batcher import CommitBatcher
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Progress
-from retrieval.live_model import in_use
 from retrieval.models import sources
 from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
-from retrieval.reranking import Reranking
 from retrieval.search import Searcher
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
@@ -55,16 +49,13 @@ def open_shop(
     encoders = Encoders(settings)
     live = open_live(settings, store, encoders.to_start_with())
     live.sync(progress)
-    models = TrainedModels(
-        settings, encoders, live, lambda kind: metrics.follow_failures.labels(kind).inc(), language_model
-    )
+    models = TrainedModels(settings, encoders, live, metrics, language_model)
     models.tick()
     behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
     behaviour.open()
     reader = Reader(live)
     reader.follow()
-    reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
-    searcher = Searcher(live, reader, behaviour, new_id, reranking)
+    searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
     learned, next_item = learned_source(settings, encoders, live)
     proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(lambda: live.present)
@@ -85,12 +76,7 @@ def open_shop(
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
     asker = Asker(models.language_model, metrics)
-    tasks = ModelTasks(
-        Understanding(asker, lambda: reader.vocabulary, asks=settings.model_understands),
-        Judge(asker, settings.model_judges),
-        InterestWriter(asker, live, store, settings.model_describes),
-        Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
-    )
+    tasks = ModelTasks.of(settings, asker, lambda: reader.vocabulary, live, store, metrics)
     assistant = Assistant(store, live, searcher, recommender, newcomers, tasks, metrics, settings)
     return Shop(
         settings=settings,
@@ -101,7 +87,6 @@ def open_shop(
         newcomers=newcomers,
         assistant=assistant,
         writer_of_interests=tasks.writer,
-        language_model=models.language_model,
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,

@@ -10,20 +10,22 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from itertools import islice
 
+import numpy as np
 import structlog
 
 from app.encoders import MERGED, Encoders
 from app.engines import open_language_model, open_reranker, open_trained_language_model
 from app.llm.golden import check_language_model
 from app.llm.live import LiveLanguageModel
+from app.telemetry import Metrics
 from retrieval.follow import Follower
 from retrieval.golden import PRODUCTS, GoldenPairs, check_encoder, check_reranker, golden_pairs
 from retrieval.live import LiveIndex
-from retrieval.live_model import Followed, LiveModel, Loaded
+from retrieval.live_model import Followed, LiveModel, Loaded, in_use
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
+from retrieval.reranking import Reranking
 from tasteline.errors import EngineFailed
 from tasteline.ports import Embedder, LanguageModel, Reranker
 from tasteline.settings import Settings
@@ -42,7 +44,7 @@ log = structlog.get_logger(__name__)
 class TrainedModels:
     """Each in step with what is promoted, on a thread of its own.
 
-    `given` takes the place of any language model, configured or promoted; `failed(kind)` is called when a step breaks.
+    `given` takes the place of any language model, configured or promoted.
     """
 
     def __init__(
@@ -50,11 +52,14 @@ class TrainedModels:
         settings: Settings,
         encoders: Encoders,
         live: LiveIndex,
-        failed: Callable[[str], None],
+        metrics: Metrics,
         given: LanguageModel | None = None,
     ) -> None:
         self.encoder = LiveEncoder(settings, encoders, live)
         self.reranker = live_reranker(settings, live)
+        self.reranking = Reranking(
+            lambda: in_use(self.reranker), settings.reranked_products, settings.reranking_seconds
+        )
         steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": self.reranker.follow}
         self.language_model = given
         self._llm: LiveLlm | None = None
@@ -65,7 +70,10 @@ class TrainedModels:
         elif given is None:
             self.language_model = open_language_model(settings)
         # One for each: a reranker that is taken back does not wait until a catalogue has been embedded.
-        self._followers = [Follower({kind: step}, failed) for kind, step in steps.items()]
+        self._followers = [
+            Follower({kind: step}, lambda failed: metrics.follow_failures.labels(failed).inc())
+            for kind, step in steps.items()
+        ]
 
     @property
     def alive(self) -> bool:
@@ -232,6 +240,12 @@ def pairs_of(live: LiveIndex) -> GoldenPairs:
 
 
 def products_of(live: LiveIndex) -> list[Product]:
-    """The first few, which golden questions are made of; some may have no text."""
+    """A few from all over the catalogue, which golden questions are made of: neighbours are often one thing in two
+    colours, which no model need tell apart. Some may have no text."""
     with live.read() as indexes:
-        return list(islice(indexes.catalogue.products(), 4 * PRODUCTS))
+        rows = np.flatnonzero(indexes.catalogue.alive)
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), 4 * PRODUCTS)).astype(int)] if len(rows) else rows
+        # The ends of the list lie far apart: with every other one in front, so do the first few.
+        return [
+            indexes.catalogue.product(int(row)) for row in (*chosen[::4], *chosen[1::4], *chosen[2::4], *chosen[3::4])
+        ]
