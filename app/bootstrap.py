@@ -13,12 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from app.agent.interest_words import InterestWriter
-from app.agent.judging import Judge
 from app.agent.pipeline import Assistant
 from app.agent.tasks import ModelTasks
-from app.agent.understanding import Understanding
-from app.agent.voice import Voice
 from app.engines import open_store
 from app.llm.asking import Asker
 from app.retrieving import open_retrieval
@@ -48,12 +44,7 @@ def open_shop(
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
     asker = Asker(parts.models.language_model, metrics)
-    tasks = ModelTasks(
-        Understanding(asker, lambda: parts.reader.vocabulary, asks=settings.model_understands),
-        Judge(asker, settings.model_judges),
-        InterestWriter(asker, parts.live, store, settings.model_describes),
-        Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
-    )
+    tasks = ModelTasks.of(settings, asker, lambda: parts.reader.vocabulary, parts.live, store, metrics)
     assistant = Assistant(
         store, parts.live, parts.searcher, parts.recommender, parts.newcomers, tasks, metrics, settings
     )
@@ -63,7 +54,6 @@ def open_shop(
         retrieval=parts,
         assistant=assistant,
         writer_of_interests=tasks.writer,
-        language_model=parts.models.language_model,
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,

@@ -18,11 +18,10 @@ from retrieval.experiment import Experiments
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Reader
 from retrieval.live import LiveIndex, Progress
-from retrieval.live_model import Followed, in_use
+from retrieval.live_model import Followed
 from retrieval.models import sources
 from retrieval.newcomers import Newcomers
 from retrieval.recommend import Recommender
-from retrieval.reranking import Reranking
 from retrieval.search import Searcher
 from tasteline.ports import LanguageModel, Store
 from tasteline.settings import Settings
@@ -54,16 +53,13 @@ def open_retrieval(
     encoders = Encoders(settings)
     live = open_live(settings, store, encoders.to_start_with())
     live.sync(progress)
-    models = TrainedModels(
-        settings, encoders, live, lambda kind: metrics.follow_failures.labels(kind).inc(), language_model
-    )
+    models = TrainedModels(settings, encoders, live, metrics, language_model)
     models.tick()
     behaviour = Behaviour(store, live, settings.home / COUNTS_FILE)
     behaviour.open()
     reader = Reader(live)
     reader.follow()
-    reranking = Reranking(lambda: in_use(models.reranker), settings.reranked_products, settings.reranking_seconds)
-    searcher = Searcher(live, reader, behaviour, new_id, reranking)
+    searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
     learned, next_item = learned_source(settings, encoders, live)
     experiments = Experiments(settings.home)
     trials = NextItemTrials(

@@ -49,7 +49,6 @@ class Shop:
     retrieval: Retrieval
     assistant: Assistant
     writer_of_interests: InterestWriter
-    language_model: LanguageModel | None
     writer: CommitBatcher
     metrics: Metrics
     follower: Follower
@@ -91,6 +90,10 @@ class Shop:
     def embedder(self) -> Embedder:
         """Of this moment: another one may be promoted."""
         return self.live.embedder
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        return self.models.language_model
 
     def start(self) -> None:
         """Follow store and registry from now on."""

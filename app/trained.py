@@ -10,20 +10,22 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from itertools import islice
 
+import numpy as np
 import structlog
 
 from app.encoders import MERGED, Encoders
 from app.engines import open_language_model, open_reranker, open_trained_language_model
 from app.llm.golden import check_language_model
 from app.llm.live import LiveLanguageModel
+from app.telemetry import Metrics
 from retrieval.follow import Follower
 from retrieval.golden import PRODUCTS, GoldenPairs, check_encoder, check_reranker, golden_pairs
 from retrieval.live import LiveIndex
-from retrieval.live_model import Followed, LiveModel, Loaded
+from retrieval.live_model import Followed, LiveModel, Loaded, in_use
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
+from retrieval.reranking import Reranking
 from tasteline.errors import EngineFailed
 from tasteline.ports import Embedder, LanguageModel, Reranker
 from tasteline.settings import Settings
@@ -40,9 +42,9 @@ log = structlog.get_logger(__name__)
 
 
 class TrainedModels:
-    """Each in step with what is promoted, all on a thread of their own.
+    """Each in step with what is promoted, on a thread of its own.
 
-    `given` takes the place of any language model, configured or promoted; `failed(kind)` is called when a step breaks.
+    `given` takes the place of any language model, configured or promoted.
     """
 
     def __init__(
@@ -50,11 +52,14 @@ class TrainedModels:
         settings: Settings,
         encoders: Encoders,
         live: LiveIndex,
-        failed: Callable[[str], None],
+        metrics: Metrics,
         given: LanguageModel | None = None,
     ) -> None:
         self.encoder = LiveEncoder(settings, encoders, live)
         self.reranker = live_reranker(settings, live)
+        self.reranking = Reranking(
+            lambda: in_use(self.reranker), settings.reranked_products, settings.reranking_seconds
+        )
         steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": self.reranker.follow}
         self.language_model = given
         self._llm: LiveLlm | None = None
@@ -64,11 +69,15 @@ class TrainedModels:
             steps["llm"] = self._llm.follow
         elif given is None:
             self.language_model = open_language_model(settings)
-        self._follower = Follower(steps, failed)
+        # One for each: a reranker that is taken back does not wait until a catalogue has been embedded.
+        self._followers = [
+            Follower({kind: step}, lambda failed: metrics.follow_failures.labels(failed).inc())
+            for kind, step in steps.items()
+        ]
 
     @property
     def alive(self) -> bool:
-        return self._follower.alive
+        return all(follower.alive for follower in self._followers)
 
     @property
     def followed(self) -> tuple[Followed, ...]:
@@ -76,17 +85,20 @@ class TrainedModels:
 
     def tick(self) -> None:
         """Returns when what is live is in use, or is known not to work."""
-        self._follower.tick()
+        for follower in self._followers:
+            follower.tick()
 
     def start(self) -> None:
-        self._follower.start()
+        for follower in self._followers:
+            follower.start()
 
     def close(self) -> None:
         """An exchange that is under way is given up."""
         self.encoder.close()
         if self.language_model is not None:
             self.language_model.close()
-        self._follower.stop()
+        for follower in self._followers:
+            follower.stop()
 
 
 def live_reranker(settings: Settings, live: LiveIndex) -> LiveModel[Reranker]:
@@ -103,7 +115,8 @@ class LiveEncoder:
     """The encoder of the indexes, exchanged when another one is promoted or rolled back.
 
     The catalogue is embedded while the old one answers; then encoder and vectors change places in one step. One that
-    fails the golden check, or breaks while it embeds, changes nothing, and `problem` says so.
+    fails the golden check, or breaks while it embeds, changes nothing, and `problem` says so. What is promoted or taken
+    back meanwhile is not kept waiting: the embedding is given up, and the cache keeps what was done.
     """
 
     kind: ModelKind = "encoder"
@@ -114,7 +127,9 @@ class LiveEncoder:
         self._done: tuple[int, int] | None = None
         self._told = 0.0
         self._closed = threading.Event()
-        self._model: LiveModel[Embedder] = LiveModel(Registry(settings.home), self.kind, encoders.of, self._taken)
+        self._registry = Registry(settings.home)
+        self._wanted = self._registry.stamp(self.kind)
+        self._model: LiveModel[Embedder] = LiveModel(self._registry, self.kind, encoders.of, self._taken)
 
     def current(self) -> Loaded[Embedder] | None:
         return self._model.current()
@@ -146,6 +161,7 @@ class LiveEncoder:
         self._exchange(embedder)
 
     def _exchange(self, embedder: Embedder) -> None:
+        self._wanted = self._registry.stamp(self.kind)
         before, begun = self._live.embedder.name, time.monotonic()
         try:
             self._live.adopt(embedder, self._tell)
@@ -157,6 +173,8 @@ class LiveEncoder:
     def _tell(self, done: int, total: int) -> None:
         if self._closed.is_set():
             raise EngineFailed("the service ends")
+        if self._registry.stamp(self.kind) != self._wanted:
+            raise EngineFailed("another one was promoted, or it was taken back, before the catalogue was embedded")
         self._done = done, total
         if time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
@@ -222,6 +240,12 @@ def pairs_of(live: LiveIndex) -> GoldenPairs:
 
 
 def products_of(live: LiveIndex) -> list[Product]:
-    """The first few, which golden questions are made of; some may have no text."""
+    """A few from all over the catalogue, which golden questions are made of: neighbours are often one thing in two
+    colours, which no model need tell apart. Some may have no text."""
     with live.read() as indexes:
-        return list(islice(indexes.catalogue.products(), 4 * PRODUCTS))
+        rows = np.flatnonzero(indexes.catalogue.alive)
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), 4 * PRODUCTS)).astype(int)] if len(rows) else rows
+        # The ends of the list lie far apart: with every other one in front, so do the first few.
+        return [
+            indexes.catalogue.product(int(row)) for row in (*chosen[::4], *chosen[1::4], *chosen[2::4], *chosen[3::4])
+        ]

@@ -15,7 +15,7 @@ from tasteline.ports import LanguageModel
 from tasteline.types import ChatMessage, Product
 
 LEAST_PROBABILITY_SPREAD = 0.001
-"""Between the surest and the least sure yes. SmolLM2-135M as published: .2 and more on eight questions."""
+"""Between the surest and the least sure yes. SmolLM2-135M as published, no good judge, has .05 on the demo shop."""
 SECONDS = 120.0
 """For all questions: the first ones compile something."""
 PRODUCTS = 4

@@ -134,6 +134,7 @@ const LEFT_OUT = {
   meaning: "the search by meaning",
   rank: "your own taste",
   judge: "the language model’s opinion",
+  reranker: "a second look at the best results",
   interests: "your interests",
   listen: "the language model’s reading of your words",
   remember: "keeping this conversation",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from app import trained
 from app.encoders import Encoders
 from app.llm.scripted import ScriptedLanguageModel
+from app.telemetry import Metrics
 from app.trained import LiveLlm, TrainedModels
 from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.registry import Entry, Registry
 from tasteline.errors import EngineFailed
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
-from tasteline.types import ChatMessage, Scores
+from tasteline.types import ChatMessage, Scores, Vectors
 from tests.unit.retrieval.small_shop import SmallShop, product
 from tests.unit.retrieval.trained import registered
 
@@ -149,7 +151,7 @@ def test_a_start_with_a_broken_one_has_the_published_one(settings: Settings, mad
 def test_only_engines_that_can_run_one_follow_the_registry(settings: Settings, made: Made) -> None:
     def models(given: LanguageModel | None = None, **changes: object) -> TrainedModels:
         chosen = settings.model_copy(update=changes)
-        return TrainedModels(chosen, Encoders(chosen), SHOP.live, lambda kind: None, given)
+        return TrainedModels(chosen, Encoders(chosen), SHOP.live, Metrics(), given)
 
     assert [one.kind for one in models().followed] == ["encoder", "reranker", "llm"]
     assert [one.kind for one in models(language_model="none").followed] == ["encoder", "reranker"]
@@ -159,9 +161,24 @@ def test_only_engines_that_can_run_one_follow_the_registry(settings: Settings, m
 
 
 def test_closing_gives_up_what_is_being_embedded(settings: Settings, made: Made) -> None:
-    models = TrainedModels(settings, Encoders(settings), SHOP.live, lambda kind: None)
+    models = TrainedModels(settings, Encoders(settings), SHOP.live, Metrics())
     models.encoder.close()
     with pytest.raises(EngineFailed, match="the service ends"):
         models.encoder._exchange(HashingEmbedder(32))
     assert SHOP.live.embedder.name == "hashing/256"
     assert models.encoder.progress is None
+
+
+def test_an_embedding_is_given_up_when_another_one_is_wanted(settings: Settings, made: Made) -> None:
+    registry = Registry(settings.home)
+    registry.promote(registered(registry, 0, kind="encoder").id)
+    encoder = TrainedModels(settings, Encoders(settings), SHOP.live, Metrics()).encoder
+
+    class Slow(HashingEmbedder):
+        def encode(self, texts: Sequence[str], kind: Literal["query", "document"]) -> Vectors:
+            registry.rollback("encoder")
+            return super().encode(texts, kind)
+
+    with pytest.raises(EngineFailed, match="taken back, before"):
+        encoder._exchange(Slow(32))
+    assert SHOP.live.embedder.name == "hashing/256"
