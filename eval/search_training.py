@@ -7,14 +7,9 @@ is ahead of what is live. The one place where questions, trainers, search and re
 
 from __future__ import annotations
 
-import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,15 +19,13 @@ from app.encoders import MERGED
 from app.engines import encoder_in, open_reranker
 from app.shop import Shop
 from eval.known_item import FORMS, KnownItemQuery, known_item_queries
+from eval.lora_entry import Hearing, Lesson, drawn, registered, written
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.metrics import judged_labels, measured, measures, padded
-from eval.own_shop import Told, brought_up_to_date, own_shop
-from eval.results import DISTRIBUTION, commit_of, machine
+from eval.own_shop import brought_up_to_date, own_shop
 from eval.search import SearchSystem, rank_one_by_one
-from eval.served import Progress, Served, dense_of, systems_of
+from eval.served import Served, dense_of, systems_of
 from finetune.encoder import TrainedEncoder, train_encoder
-from finetune.examples import Question
-from finetune.lora.job import Step
 from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
 from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
 from finetune.question_sets import QuestionSet, read_question_set
@@ -41,8 +34,7 @@ from finetune.training import Epoch
 from retrieval.adapters.weights import encoder_path
 from retrieval.embedding import CachedEmbedder, EmbeddingCache
 from retrieval.live import LiveIndex
-from retrieval.model_card import Comparison, ModelCard, Scalar, TrainingData, new_id
-from retrieval.registry import Entry, Registry
+from retrieval.registry import Entry
 from retrieval.reranking import Reranking
 from retrieval.text import product_text
 from tasteline.errors import InvalidInput, NotFound
@@ -90,16 +82,6 @@ class SearchTrainingAsked:
     promote: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
-    """Who is told how far a training is."""
-
-    told: Told
-    epoch: Callable[[str, Epoch], None] = lambda part, epoch: None
-    step: Callable[[Step], None] = lambda step: None
-    embedding: Progress | None = None
-
-
 def train_for_search(
     asked: SearchTrainingAsked, settings: Settings, hearing: Hearing
 ) -> tuple[dict[str, object], Entry, bool]:
@@ -114,21 +96,40 @@ def train_for_search(
         checkpoint = settings.home / "training" / f"{asked.kind}.checkpoint"
         questions = _questions(shop, asked, settings.home, checkpoint.exists(), hearing)
         base = asked.base or encoder_path(settings.embedder_model)
-        learned = _drawn(questions.train, asked.questions, asked.seed)
+        learned = drawn(questions.train, asked.questions, asked.seed)
         hearing.told(f"{asked.kind} learns from {len(learned):,} of {len(questions.train):,} questions")
-        trained = _trained(
-            asked.kind, replace(questions, train=learned), _texts(shop.live), base, chosen, checkpoint, hearing
-        )
-        with _written(trained, settings.home) as (entry_id, folder):
+        questions = replace(questions, train=learned)
+        trained = _trained(asked.kind, questions, _texts(shop.live), base, chosen, checkpoint, hearing)
+        with written(trained, settings.home) as folder:
             hearing.told("measuring")
-            report = _measured(asked, shop, folder, entry_id, settings, hearing)
-            card = _card(asked, entry_id, shop, replace(questions, train=learned), chosen, trained, report, settings)
-            people = {row.user_id for row in learned if row.user_id is not None}
-            entry = Registry(settings.home).register(card, lambda into: _moved(folder, into), people)
-    live = asked.promote and card.comparison is not None and card.comparison.difference >= 0
-    if live:
-        Registry(settings.home).promote(entry.id)
+            report = _measured(asked, shop, folder, settings, hearing)
+            entry, live = registered(
+                folder,
+                _lesson(asked, questions, chosen, settings, trained.outcome.seconds),
+                report,
+                settings,
+                system=TUNED,
+                baseline=BEFORE,
+                metric=MAIN_METRIC,
+                promote=asked.promote,
+            )
     return report, entry, live
+
+
+def _lesson(
+    asked: SearchTrainingAsked, questions: QuestionSet, chosen: LoraSettings, settings: Settings, seconds: float
+) -> Lesson:
+    return Lesson(
+        kind=asked.kind,
+        checksum=questions.checksum,
+        people={row.user_id for row in questions.train if row.user_id is not None},
+        products=questions.about.products,
+        rows=len(questions.train),
+        settings={**{f"questions_{name}": value for name, value in questions.about.settings.items()}, **asdict(chosen)},
+        base=asked.base or settings.embedder_model,
+        seed=asked.seed,
+        seconds=seconds,
+    )
 
 
 def _settings(asked: SearchTrainingAsked) -> LoraSettings:
@@ -159,12 +160,6 @@ def _found(shop: Shop, home: Path, recipe: QuestionRecipe) -> QuestionSet | None
     return found if same else None
 
 
-def _drawn(rows: Sequence[Question], most: int, seed: int) -> tuple[Question, ...]:
-    """At most so many, in the order given."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
-    return tuple(rows[place] for place in chosen)
-
-
 def _texts(live: LiveIndex) -> dict[str, str]:
     with live.read() as indexes:
         return {product.id: product_text(product) for product in indexes.catalogue.products()}
@@ -193,26 +188,8 @@ def _trained(
     )  # fmt: skip
 
 
-@contextmanager
-def _written(trained: Trained, home: Path) -> Iterator[tuple[str, Path]]:
-    """A folder that is called as the entry will be: vectors and graphs made of it are found again after promotion."""
-    entry_id = new_id(datetime.now(UTC), secrets.token_hex(3))
-    folder = home / "training" / entry_id
-    folder.mkdir(parents=True)
-    try:
-        trained.write(folder)
-        yield entry_id, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _moved(folder: Path, into: Path) -> None:
-    for part in folder.iterdir():
-        shutil.move(part, into / part.name)
-
-
 def _measured(
-    asked: SearchTrainingAsked, shop: Shop, folder: Path, entry_id: str, settings: Settings, hearing: Hearing
+    asked: SearchTrainingAsked, shop: Shop, folder: Path, settings: Settings, hearing: Hearing
 ) -> dict[str, object]:
     """Words alone, meaning alone, the search of now, and that with the new model in it."""
     with shop.live.read() as indexes:
@@ -222,7 +199,7 @@ def _measured(
         raise InvalidInput("no query can be made of the products that are kept for measuring; import more products")
     started = time.perf_counter()
     results = {system.name: _result(system, queries) for system in systems_of(shop)}
-    tuned = _tuned(asked.kind, shop, folder, entry_id, settings, hearing)
+    tuned = _tuned(asked.kind, shop, folder, settings, hearing)
     results |= {system.name: _result(system, queries) for system in tuned}
     codes = np.array([FORMS.index(query.form) for query in queries])
     return Measured(
@@ -239,12 +216,10 @@ def _measured(
     ).as_mapping()
 
 
-def _tuned(
-    kind: Kind, shop: Shop, folder: Path, entry_id: str, settings: Settings, hearing: Hearing
-) -> Sequence[SearchSystem]:
+def _tuned(kind: Kind, shop: Shop, folder: Path, settings: Settings, hearing: Hearing) -> Sequence[SearchSystem]:
     """The search with the new model, and the new encoder alone. The indexes of `shop` are then those of the encoder."""
     if kind == "reranker":
-        reranker = open_reranker(str(folder / MERGED), entry_id, settings)
+        reranker = open_reranker(str(folder / MERGED), folder.name, settings)
         reranking = Reranking(lambda: reranker, settings.reranked_products, NEVER)
         return [Served(shop.searcher.reranked(reranking), TUNED)]
     embedder = CachedEmbedder(
@@ -264,58 +239,3 @@ def _result(system: SearchSystem, queries: Sequence[KnownItemQuery]) -> SystemRe
     items, judged = judged_labels([{number(each): 1.0 for each in sorted(query.relevant)} for query in queries])
     ranked = padded([[number(each) for each in row] for row in rankings], width=DEPTH)
     return SystemResult(measured(measures(*METRICS), ranked, items, judged), latencies=latencies)
-
-
-def _card(
-    asked: SearchTrainingAsked,
-    entry_id: str,
-    shop: Shop,
-    questions: QuestionSet,
-    chosen: LoraSettings,
-    trained: Trained,
-    report: Mapping[str, object],
-    settings: Settings,
-) -> ModelCard:
-    commit = commit_of(Path(__file__).parent)
-    people = {row.user_id for row in questions.train if row.user_id is not None}
-    flat = {**{f"questions_{name}": value for name, value in questions.about.settings.items()}, **asdict(chosen)}
-    return ModelCard(
-        id=entry_id,
-        kind=asked.kind,
-        created=datetime.now(UTC),
-        data=TrainingData(
-            settings.home.resolve().name,
-            questions.checksum,
-            len(people),
-            questions.about.products,
-            len(questions.train),
-        ),
-        settings={
-            name: ", ".join(value) if isinstance(value, tuple) else cast(Scalar, value) for name, value in flat.items()
-        },
-        metrics=cast(Mapping[str, Mapping[str, float | None]], report["systems"]),
-        system=TUNED,
-        main_metric=MAIN_METRIC,
-        split="valid",
-        seconds=round(trained.outcome.seconds, 1),
-        seed=asked.seed,
-        machine=machine(),
-        version=metadata.version(DISTRIBUTION),
-        commit=commit.sha if commit else None,
-        dirty=commit.dirty if commit else False,
-        base=asked.base or settings.embedder_model,
-        comparison=comparison_of(report, _live_id(asked.kind, settings)),
-    )
-
-
-def _live_id(kind: Kind, settings: Settings) -> str:
-    entry = Registry(settings.home).live(kind)
-    return entry.id if entry else ""
-
-
-def comparison_of(report: Mapping[str, object], live_id: str) -> Comparison:
-    """Of the tuned search with the one of now, by the main metric."""
-    rows = cast(Sequence[Mapping[str, object]], report["comparisons"])
-    row = next(each for each in rows if each["baseline"] == BEFORE and each["metric"] == MAIN_METRIC)
-    low, high = cast(Sequence[float], row["interval"])
-    return Comparison(live_id, MAIN_METRIC, cast(float, row["difference"]), low, high, cast(float, row["p"]))

@@ -9,8 +9,8 @@ behind, where no token of a causal model looks, so that no mask is needed. Knows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from retrieval.adapters.chat_template import ChatTemplate
 from retrieval.models.sequences import Numbers
 from retrieval.text import well_formed
 from tasteline.errors import InvalidInput, MissingExtra
-from tasteline.types import ChatMessage
+from tasteline.types import ChatMessage, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,23 @@ class TrainedLlm:
     outcome: Outcome
     too_long: int
     """Examples that were left out: over `max_length`, or over the model's window."""
+    tokenizer: Any
+    answers: _Answers
+    """What it learned."""
+
+    def log_likelihoods(self, examples: Sequence[ChatExample], *, adapted: bool = True) -> Scores:
+        """(len(examples),) mean over the tokens of each answer; `adapted` False: by the base. NaN for what is too long."""
+        with nullcontext() if adapted else self.adapted.disable_adapter(), torch.no_grad():
+            return np.array([self._log_likelihood(example) for example in examples], dtype=np.float32)
+
+    def _log_likelihood(self, example: ChatExample) -> float:
+        answers = self.answers
+        try:
+            alone = Chats.of([replace(example, weight=1.0)], self.tokenizer, answers.settings.max_length or 1 << 30)
+        except InvalidInput:
+            return float("nan")
+        learned = _Answers(self.model, alone, answers.settings, answers.hardware).loss(np.arange(1))[1]
+        return -learned.loss / learned.weight
 
     def write(self, folder: Path) -> None:
         """`folder/adapter` for PEFT, `folder/merged` for transformers and vLLM."""
@@ -87,9 +104,10 @@ def train_llm(
     adapted = with_adapter(network, "CAUSAL_LM", base, settings)
     if measure is None and valid:
         measure = partial(_valid, _Answers(network, Chats.of(valid, tokenizer, longest), settings, hardware))
+    answers = _Answers(network, chats, settings, hardware)
     outcome = LoraJob(
         network,
-        _Answers(network, chats, settings, hardware),
+        answers,
         settings,
         hardware,
         measure=partial(measure, network) if measure else None,
@@ -98,7 +116,7 @@ def train_llm(
         checkpoint=checkpoint,
         fingerprint=fingerprint(network, settings, chats.as_bytes()),
     ).run()
-    return TrainedLlm(network, adapted, outcome, chats.too_long)
+    return TrainedLlm(network, adapted, outcome, chats.too_long, tokenizer, answers)
 
 
 def merge_llm(adapter: Path, folder: Path) -> None:
@@ -157,7 +175,7 @@ class _Answers:
     """Each chat alone; the mean is over the tokens of all answers, by weight."""
 
     def __init__(self, network: Any, chats: Chats, settings: LlmSettings, hardware: Hardware) -> None:
-        self._network, self._chats, self._settings, self._hardware = network, chats, settings, hardware
+        self._network, self._chats, self.settings, self.hardware = network, chats, settings, hardware
 
     def __len__(self) -> int:
         return len(self._chats.answers)
@@ -165,7 +183,7 @@ class _Answers:
     def learn(self, rows: Numbers, seed: int, backward: Backward) -> Learned:
         torch.manual_seed(seed)
         learned = Learned()
-        for part in chunks(self._chats.tokens.lengths(rows), self._settings.batch_tokens):
+        for part in chunks(self._chats.tokens.lengths(rows), self.settings.batch_tokens):
             loss, seen = self.loss(rows[part])
             backward(loss)
             learned += seen
@@ -173,13 +191,13 @@ class _Answers:
 
     def loss(self, rows: Numbers) -> tuple[Tensor, Learned]:
         """Summed over the tokens of the rows' answers."""
-        chats, device = self._chats, self._hardware.device
+        chats, device = self._chats, self.hardware.device
         ids = chats.tokens.padded(rows, device)[IDS]
         lengths, answers = chats.tokens.lengths(rows), chats.answers[rows]
         place = np.arange(ids.shape[1])
         told = (place >= (lengths - answers)[:, None]) & (place < lengths[:, None])
         asked = torch.from_numpy(np.roll(told, -1, axis=1)).to(device)  # an answer is never the first token
-        with self._hardware.autocast(), logits_only_at(self._network, asked):
+        with self.hardware.autocast(), logits_only_at(self._network, asked):
             logits = self._network(input_ids=ids, use_cache=False).logits
         wanted = ids[torch.from_numpy(told).to(device)]
         each = functional.cross_entropy(logits.float(), wanted, reduction="none")
@@ -208,7 +226,7 @@ def _valid(valid: _Answers, network: Any) -> float:
     """Mean loss, negative, so that larger is better."""
     learned = Learned()
     rows = np.arange(len(valid))
-    for part in chunks(valid._chats.tokens.lengths(rows), valid._settings.batch_tokens):
+    for part in chunks(valid._chats.tokens.lengths(rows), valid.settings.batch_tokens):
         learned += valid.loss(rows[part])[1]
     return -learned.loss / learned.weight
 

@@ -114,9 +114,42 @@ def reranker(
     _train_for_search(SearchTrainingAsked("reranker", *asked, seed=seed, promote=promote), as_json)
 
 
-def _train_for_search(asked: SearchTrainingAsked, as_json: bool) -> None:
+@app.command()
+def llm(
+    data: Data = None,
+    currency: Currency = None,
+    base: Base = None,
+    file: SettingsFile = None,
+    assignments: Set = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Of judging, interests, understanding, wording; default: all.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 300,
+    seed: Seed = 0,
+    promote: Promote = True,
+    as_json: AsJson = False,
+) -> None:
+    """Tune the language model, by LoRA, to the prompts of this service and the answers that its checks let pass."""
+    from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
+    from eval.lora_entry import Hearing
     from eval.report.tables import markdown_table
-    from eval.search_training import Hearing, train_for_search
+
+    asked = LlmTrainingAsked(
+        data, currency, base, file, tuple(assignments or ()), tasks_of(tasks), rows, seed=seed, promote=promote
+    )
+    with steps("working") as (advance, step), epochs("log-likelihood on valid") as heard:
+        report, entry, live = train_language_model(asked, read_settings(), Hearing(_told, heard, step, advance))
+    if as_json:
+        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
+        return
+    say(markdown_table(report))
+    _say_state(entry, live)
+
+
+def _train_for_search(asked: SearchTrainingAsked, as_json: bool) -> None:
+    from eval.lora_entry import Hearing
+    from eval.report.tables import markdown_table
+    from eval.search_training import train_for_search
 
     with steps("working") as (advance, step), epochs("MRR@10 on valid") as heard:
         report, entry, live = train_for_search(asked, read_settings(), Hearing(_told, heard, step, advance))

@@ -1,0 +1,139 @@
+"""From a LoRA job to an entry of the registry: the folder that it is written to, its card, and whether it becomes live.
+
+Takes what was trained and the report of how it was measured; shared by `eval.search_training` and `eval.llm_training`.
+Knows no trainer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+import numpy as np
+
+from eval.own_shop import Told
+from eval.results import DISTRIBUTION, commit_of, machine
+from eval.served import Progress
+from finetune.lora.job import Step
+from finetune.training import Epoch
+from retrieval.model_card import Comparison, ModelCard, ModelKind, Scalar, TrainingData, new_id
+from retrieval.registry import Entry, Registry
+from tasteline.settings import Settings
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who is told how far a training is."""
+
+    told: Told
+    epoch: Callable[[str, Epoch], None] = lambda part, epoch: None
+    step: Callable[[Step], None] = lambda step: None
+    embedding: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a card says of a training."""
+
+    kind: ModelKind
+    checksum: str
+    """Of the rows."""
+    people: AbstractSet[str]
+    products: int
+    rows: int
+    settings: Mapping[str, object]
+    """Flat."""
+    base: str
+    seed: int
+    seconds: float
+
+
+class Writable(Protocol):
+    def write(self, folder: Path) -> None: ...
+
+
+def drawn(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
+    """At most so many, by chance, in the order given."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
+    return tuple(rows[place] for place in chosen)
+
+
+@contextmanager
+def written(trained: Writable, home: Path) -> Iterator[Path]:
+    """A folder that is called as the entry will be: vectors and graphs made of it are found again after promotion."""
+    folder = home / "training" / new_id(datetime.now(UTC), secrets.token_hex(3))
+    folder.mkdir(parents=True)
+    try:
+        trained.write(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def registered(
+    folder: Path,
+    lesson: Lesson,
+    report: Mapping[str, object],
+    settings: Settings,
+    *,
+    system: str,
+    baseline: str,
+    metric: str,
+    promote: bool,
+) -> tuple[Entry, bool]:
+    """The entry, and whether it is live: where `promote`, and `system` is not behind `baseline`."""
+    registry, commit = Registry(settings.home), commit_of(Path(__file__).parent)
+    before = registry.live(lesson.kind)
+    comparison = comparison_of(report, baseline, metric, before.id if before else "")
+    home = settings.home.resolve().name
+    card = ModelCard(
+        id=folder.name,
+        kind=lesson.kind,
+        created=datetime.now(UTC),
+        data=TrainingData(home, lesson.checksum, len(lesson.people), lesson.products, lesson.rows),
+        settings={name: _scalar(value) for name, value in lesson.settings.items()},
+        metrics=cast(Mapping[str, Mapping[str, float | None]], report["systems"]),
+        system=system,
+        main_metric=metric,
+        split="valid",
+        seconds=round(lesson.seconds, 1),
+        seed=lesson.seed,
+        machine=machine(),
+        version=metadata.version(DISTRIBUTION),
+        commit=commit.sha if commit else None,
+        dirty=commit.dirty if commit else False,
+        base=lesson.base,
+        comparison=comparison,
+    )
+    entry = registry.register(card, lambda into: _moved(folder, into), lesson.people)
+    live = promote and comparison.difference >= 0
+    if live:
+        registry.promote(entry.id)
+    return entry, live
+
+
+def comparison_of(report: Mapping[str, object], baseline: str, metric: str, before: str) -> Comparison:
+    """The row of a report's comparisons; `before`: id of the model that was live."""
+    rows = cast(Sequence[Mapping[str, object]], report["comparisons"])
+    row = next(each for each in rows if each["baseline"] == baseline and each["metric"] == metric)
+    low, high = cast(Sequence[float], row["interval"])
+    return Comparison(before, metric, cast(float, row["difference"]), low, high, cast(float, row["p"]))
+
+
+def _moved(folder: Path, into: Path) -> None:
+    for part in folder.iterdir():
+        shutil.move(part, into / part.name)
+
+
+def _scalar(value: object) -> Scalar:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else cast(Scalar, value)
