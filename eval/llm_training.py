@@ -1,9 +1,9 @@
 """`tasteline train llm`: the shop's own prompts in, a tuned language model and what it brings out.
 
-Takes settings and what the command line says; makes chats as the service sends them, trains, measures on people, products
-and moments that no training saw how likely the wanted answers have become, and makes the model live where they have.
-What the service gains by it is told by `tasteline eval assistant` and `eval rerank`. The one place where chats, trainer
-and registry meet.
+Takes settings and what the command line says; makes chats as the service sends them, trains, measures how likely the
+wanted answers have become about people, products and moments that no training saw, and makes the model live where they
+have. What the service gains by it is told by `tasteline eval assistant`. The one place where chats, trainer and registry
+meet.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def train_language_model(
     if not checkpoint.exists():
         hearing.told("chats")
         write_chats(settings, ChatsAsked(seed=asked.seed))
-    train, valid = (
-        _rows(settings.home, part, most, asked) for part, most in (("train", asked.rows), ("valid", asked.measured))
-    )
+    train = _rows(settings.home, "train", asked.rows, asked)
+    valid = _rows(settings.home, "valid", asked.measured, asked)
     base = language_model_folder(asked.base or settings.language_model_name, settings.home / "models")
     hearing.told(f"llm learns from {len(train):,} chats")
     trained = train_llm(
@@ -127,7 +126,7 @@ def _measured(
 ) -> dict[str, object]:
     started = time.perf_counter()
     base, tuned = (trained.log_likelihoods(valid, adapted=adapted) for adapted in (False, True))
-    kept = np.flatnonzero(~np.isnan(base))
+    kept: list[int] = np.flatnonzero(~np.isnan(base)).tolist()
     codes = np.array([TASKS.index(valid[place].task) for place in kept])
     return Measured(
         task="llm",
