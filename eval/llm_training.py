@@ -2,7 +2,7 @@
 
 Takes settings and what the command line says; makes chats as the service sends them, trains, measures how likely the
 wanted answers have become about people, products and moments that no training saw, and makes the model live where they
-have. What the service gains by it is told by `tasteline eval assistant`. The one place where chats, trainer and registry
+have. `tasteline eval assistant` tells what the service gains by it. The one place where chats, trainer and registry
 meet.
 """
 

@@ -60,7 +60,7 @@ class TrainedLlm:
     """What it learned."""
 
     def log_likelihoods(self, examples: Sequence[ChatExample], *, adapted: bool = True) -> Scores:
-        """(len(examples),) mean over the tokens of each answer, NaN for what is too long. Not `adapted`: by the base."""
+        """(len(examples),) mean over the tokens of each answer, NaN for what is too long. Else by the base."""
         with nullcontext() if adapted else self.adapted.disable_adapter(), torch.no_grad():
             return np.array([self._log_likelihood(example) for example in examples], dtype=np.float32)
 
