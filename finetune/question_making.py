@@ -26,6 +26,7 @@ from finetune.round_trip import WITHIN, Search, found_again
 from finetune.splitting import divide, product_part
 from finetune.written_queries import written_queries
 from retrieval.live import Indexes
+from tasteline.errors import InvalidInput
 from tasteline.ports import Embedder, LanguageModel, Store
 from tasteline.types import Event, Product
 
@@ -68,9 +69,10 @@ class OpenShop:
 
 @dataclass(slots=True)
 class _Account:
-    """What every step left out."""
+    """What every step left out, and whether clicks could be weighted by their place."""
 
     dropped: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    places_weighted: bool = False
 
     def note(self, step: str, counts: Mapping[str, int]) -> None:
         if any(counts.values()):
@@ -87,7 +89,7 @@ def make_question_set(
 ) -> QuestionSet:
     """Written in the place of a set of that name. `told` hears of each step, `progress` how far it is.
 
-    An empty shop gives an empty set.
+    An empty shop gives an empty set. Raises InvalidInput where queries are to be written and there is no model.
     """
     recipe, account, began = recipe or QuestionRecipe(), _Account(), time.perf_counter()
     # Read first: whoever is erased from now on is missed by reading, not overlooked by making.
@@ -107,11 +109,12 @@ def make_question_set(
         name=name,
         created=datetime.now(UTC),
         seed=recipe.seed,
-        settings=asdict(recipe),
+        settings={**asdict(recipe), "embedder": shop.embedder.name, "model": shop.model.name if shop.model else None},
         revision=revision,
         erasures=erasures,
         products=len(products),
         cut=divided.cut,
+        places_weighted=account.places_weighted,
         origins={},
         dropped=account.dropped,
         seconds=round(time.perf_counter() - began, 3),
@@ -130,7 +133,9 @@ def _made(
     if len(questions) > recipe.most:
         account.note("making", {"more than wanted": len(questions) - recipe.most})
         questions = random.Random(recipe.seed).sample(questions, k=recipe.most)
-    if recipe.written and shop.model is not None:
+    if recipe.written:
+        if shop.model is None:
+            raise InvalidInput("Queries are to be written, and there is no language model.", field="written")
         drawn = random.Random(recipe.seed).sample(products, k=min(recipe.written, len(products)))
         written = written_queries(drawn, shop.model, progress=progress)
         account.note("writing", {str(outcome): n for outcome, n in written.outcomes.items() if outcome != "ok"})
@@ -142,6 +147,7 @@ def _made(
 def _of_events(products: Sequence[Product], store: Store, recipe: QuestionRecipe, account: _Account) -> list[Question]:
     titles = {product.id: product.title for product in products}
     places = place_weights(store.rankings(), _events(store))
+    account.places_weighted = places.corrected
     did = search_questions(_events(store), places)
     if recipe.together:
         did += together_questions(_events(store), titles)

@@ -45,6 +45,8 @@ class About:
     products: int
     cut: AwareDatetime | None
     """What people did from then on is not in train."""
+    places_weighted: bool
+    """Whether clicks are weighted by how seldom their place is looked at; not where too few were seen."""
     origins: Mapping[str, Mapping[str, int]]
     """Side → origin → rows."""
     dropped: Mapping[str, Mapping[str, int]]

@@ -16,6 +16,7 @@ from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
 from finetune.question_sets import QuestionSet, read_question_set
 from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.search import SearchQuery
+from tasteline.errors import InvalidInput
 from tasteline.types import Event, EventType
 from tests.unit.finetune.small_catalogue import catalogue
 from tests.unit.retrieval.small_shop import DIMENSION, SmallShop
@@ -65,6 +66,8 @@ def test_the_set_lies_on_disk_with_its_account(made: QuestionSet, home: Path, sh
     about = json.loads((home / "datasets" / "all" / "dataset.json").read_bytes())
     assert (about["revision"], about["erasures"], about["products"], about["seed"]) == (120, 0, 120, 5)
     assert about["settings"]["within"] == 20
+    assert about["settings"]["embedder"] == "hashing/256"
+    assert about["places_weighted"] is False
     assert {"kind", "combination", "search_click", "search_cart"} <= set(about["origins"]["train"])
     assert sum(about["origins"]["train"].values()) == len(made.train)
     assert {"division", "round trip of train", "candidates for negatives of train"} <= set(about["dropped"])
@@ -101,6 +104,8 @@ def test_the_model_writes_only_where_it_is_asked_to(shop: Opened, tmp_path: Path
     written = [row for row in (*made.train, *made.valid) if row.origin == "written"]
     assert len(model.requests) == 30
     assert "steel grinder for coffee" in {row.query for row in written}
+    with pytest.raises(InvalidInput, match="no language model"):
+        make_question_set(tmp_path, "none", shop.open(), QuestionRecipe(each=1, written=1))
 
 
 def test_pairs_of_a_basket_only_where_they_are_asked_for(made: QuestionSet, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def about(name: str = "mine") -> About:
         erasures=0,
         products=2,
         cut=CUT,
+        places_weighted=False,
         origins={},
         dropped={"round trip of train": {"kind": 4}},
         seconds=1.5,
