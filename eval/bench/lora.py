@@ -25,8 +25,8 @@ from eval.known_item import known_item_queries
 from finetune.examples import ChatExample, write_examples
 from finetune.lora.hardware import Hardware
 from finetune.lora.settings import LlmSettings
+from prompts.facts import ReplyFacts
 from prompts.judging import render_judgement
-from prompts.reply import ReplyFacts
 from prompts.wording import render_wording
 from retrieval.adapters.weights import language_model_folder
 from tasteline.errors import InvalidInput

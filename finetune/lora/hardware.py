@@ -35,7 +35,8 @@ class Hardware:
 
     @property
     def device(self) -> torch.device:
-        return self.accelerator.device
+        device: torch.device = self.accelerator.device
+        return device
 
     @property
     def loaded(self) -> torch.dtype:
