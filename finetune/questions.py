@@ -67,8 +67,8 @@ class Asked:
         """All of it, for a fingerprint."""
         for text in (*self.queries, *self.documents):
             yield text.encode() + b"\0"
-        for array in (self.query_of, self.positive_of, *self.negatives_of):
-            yield array.tobytes()
+        for numbers in (self.query_of, self.positive_of, *self.negatives_of):
+            yield numbers.tobytes() + b"\0"
         yield self.weights.tobytes()
 
 

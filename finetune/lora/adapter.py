@@ -75,8 +75,7 @@ def with_adapter(model: Any, task: Task, base: str, settings: LoraSettings, fres
         torch.manual_seed(settings.seed)
         adapted = get_peft_model(model, config)
         if settings.gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-            model.enable_input_require_grads()
+            model.activation_checkpointing_enable()
     return adapted
 
 

@@ -19,16 +19,17 @@ KINDS, COLOURS = ("kettle", "lamp", "mug", "teapot"), ("red", "blue", "green", "
 TEXTS = {f"{colour} {kind}": f"large {kind} of {colour}" for kind in KINDS for colour in COLOURS}
 QUESTIONS = [
     Question(
-        query=kind,
-        positive=f"{colour} {kind}",
-        negatives=tuple(f"{colour} {other}" for other in KINDS if other != kind),
+        query=f"{colour} {kind}",
+        positive=f"steel {kind}",
+        negatives=tuple(f"{other} {kind}" for other in COLOURS if other != "steel"),
         origin="test",
     )
     for kind in KINDS
     for colour in COLOURS
 ]
+"""Whatever is asked for, it is to be of steel: what two random layers can learn in seconds."""
 SETTINGS = RerankerSettings(
-    device="cpu", precision="float32", epochs=6, batch=5, learning_rate=0.02, batch_tokens=64, patience=9
+    device="cpu", precision="float32", epochs=6, batch=5, learning_rate=0.01, batch_tokens=64, patience=9
 )
 PAIRS = [(question.query, TEXTS[question.positive]) for question in QUESTIONS]
 
@@ -65,7 +66,7 @@ def test_the_merged_folder_scores_as_training_did_with_one_label(trained: Traine
     assert merged.num_labels == 1
     scores = merged.predict(PAIRS, show_progress_bar=False)
     np.testing.assert_allclose(scores, trained.model.predict(PAIRS, show_progress_bar=False), atol=1e-5)
-    wrong = merged.predict([(query, TEXTS["red lamp"]) for query, _ in PAIRS if query != "lamp"])
+    wrong = merged.predict([(query, TEXTS["red lamp"]) for query, _ in PAIRS], show_progress_bar=False)
     assert scores.mean() > wrong.mean()
 
 
