@@ -191,7 +191,11 @@ class LiveLlm:
         self._live = live
         self.engine = LiveLanguageModel()
         self._published = False
-        self._model: LiveModel[str] = LiveModel(Registry(settings.home), self.kind, self._taken)
+        """Whether the configured one was opened since a trained one was in use: what is missing is not tried again."""
+        registry = Registry(settings.home)
+        self._model: LiveModel[str] = LiveModel(registry, self.kind, self._taken)
+        if registry.stamp(self.kind) is None:  # nothing was ever promoted: who starts is told what is missing
+            self._back_to_published()
 
     def current(self) -> Loaded[str] | None:
         return self._model.current()
@@ -207,8 +211,8 @@ class LiveLlm:
     def follow(self) -> None:
         """A trained one is used once it is loaded and checked; at a start the configured one loads beside requests."""
         self._model.follow()
-        rolled_back = self._model.current() is None and self._model.problem is None and not self._published
-        if self.engine.empty or rolled_back:
+        wanted = self._model.current() is None and (self._model.problem is None or self.engine.empty)
+        if wanted and not self._published:
             self._back_to_published()
 
     def _taken(self, entry: Entry) -> str:
@@ -225,6 +229,7 @@ class LiveLlm:
         return entry.id
 
     def _back_to_published(self) -> None:
+        self._published = True
         model = open_language_model(self._settings)
         if model is None:
             return
@@ -232,7 +237,6 @@ class LiveLlm:
         while not (self.engine.empty or model.ready) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.engine.exchange(model)
-        self._published = True
 
 
 def pairs_of(live: LiveIndex) -> GoldenPairs:

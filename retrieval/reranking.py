@@ -95,9 +95,9 @@ def rescored(first: Scores, judged: Scores, weight: float) -> Scores:
     changes nothing.
 
     >>> first, judged = np.array([0.9, 0.8, 0.5], np.float32), np.array([-1.0, 3.0, 1.0], np.float32)
-    >>> rescored(first, judged, weight=0.5).round(3).tolist()
+    >>> rescored(first, judged, weight=0.5).astype(float).round(3).tolist()
     [0.7, 0.85, 0.6]
-    >>> rescored(first, judged[:1].repeat(3), weight=1.0).round(3).tolist()
+    >>> rescored(first, judged[:1].repeat(3), weight=1.0).astype(float).round(3).tolist()
     [0.9, 0.8, 0.5]
     """
     spread = float(judged.max() - judged.min())

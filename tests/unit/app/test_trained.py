@@ -15,7 +15,7 @@ from app.telemetry import Metrics
 from app.trained import LiveLlm, TrainedModels
 from retrieval.adapters.embedder_hashing import HashingEmbedder
 from retrieval.registry import Entry, Registry
-from tasteline.errors import EngineFailed
+from tasteline.errors import EngineFailed, MissingExtra
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import ChatMessage, Scores, Vectors
@@ -146,6 +146,28 @@ def test_a_start_with_a_broken_one_has_the_published_one(settings: Settings, mad
     Registry(settings.home).rollback("llm")
     llm.follow()
     assert (llm.problem, made.running) == (None, ["published"])
+
+
+def test_missing_weights_are_told_at_the_start_and_not_again_and_again(
+    settings: Settings, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def missing(chosen: Settings) -> LanguageModel:
+        asked.append(chosen)
+        raise MissingExtra("No language model.", remedy="make setup")
+
+    monkeypatch.setattr(trained, "open_language_model", missing)
+    with pytest.raises(MissingExtra):
+        LiveLlm(settings, SHOP.live)
+    made.next = lambda name: Engine(name, loads=False)  # type: ignore[assignment, return-value]
+    promoted(settings, 0)
+    llm = LiveLlm(settings, SHOP.live)
+    with pytest.raises(MissingExtra):
+        llm.follow()
+    llm.follow()
+    assert len(asked) == 2
+    assert not llm.engine.ready
 
 
 def test_only_engines_that_can_run_one_follow_the_registry(settings: Settings, made: Made) -> None:
