@@ -7,7 +7,7 @@ Takes a JudgedSearch and SearchSystems, gives a Measured. Knows nothing of how a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -41,7 +41,7 @@ class SearchSystem(Protocol):
 
 def evaluate_search(
     dataset: JudgedSearch,
-    systems: Sequence[SearchSystem],
+    systems: Iterable[SearchSystem],
     *,
     k: int = 10,
     depth: int = 100,
@@ -50,9 +50,10 @@ def evaluate_search(
 ) -> Measured:
     """Rank every judged query `depth` deep with every system, one query at a time, and measure.
 
-    Only queries with a product rated 1 or better count. Recall of a query whose best rating is 1 is undefined and
-    left out of that mean. Where a system is called "tasteline", it is compared with each of the others.
-    Raises ValueError for an empty set of queries and for a system that ranks a product twice or too deep.
+    Each system is measured before the next one is drawn. Only queries with a product rated 1 or better count. Recall of
+    a query whose best rating is 1 is undefined and left out of that mean. Where a system is called "tasteline", it is
+    compared with each of the others. Raises ValueError for an empty set of queries and for a system that ranks a
+    product twice or too deep.
     """
     started = time.perf_counter()
     queries = dataset.judged_queries(rating=1.0)

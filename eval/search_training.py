@@ -15,8 +15,6 @@ from typing import Literal, cast
 
 import numpy as np
 
-from app.encoders import MERGED
-from app.engines import encoder_in, open_reranker
 from app.shop import Shop
 from eval.known_item import FORMS, KnownItemQuery, known_item_queries
 from eval.lora_entry import Hearing, Lesson, drawn, registered, written
@@ -24,7 +22,7 @@ from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.metrics import judged_labels, measured, measures, padded
 from eval.own_shop import brought_up_to_date, own_shop
 from eval.search import SearchSystem, rank_one_by_one
-from eval.served import Served, dense_of, systems_of
+from eval.served import Served, adopt, dense_of, reranking_by, systems_of
 from finetune.encoder import TrainedEncoder, train_encoder
 from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
 from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
@@ -32,10 +30,8 @@ from finetune.question_sets import QuestionSet, read_question_set
 from finetune.reranker import TrainedReranker, train_reranker
 from finetune.training import Epoch
 from retrieval.adapters.weights import encoder_path
-from retrieval.embedding import CachedEmbedder, EmbeddingCache
 from retrieval.live import LiveIndex
 from retrieval.registry import Entry
-from retrieval.reranking import Reranking
 from retrieval.text import product_text
 from tasteline.errors import InvalidInput, NotFound
 from tasteline.settings import Settings
@@ -54,8 +50,6 @@ PROTOCOL = (
     "relevant"
 )
 DEPTH = 100
-NEVER = 86_400.0
-"""Seconds: while it is measured, a reranker is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +213,8 @@ def _measured(
 def _tuned(kind: Kind, shop: Shop, folder: Path, settings: Settings, hearing: Hearing) -> Sequence[SearchSystem]:
     """The search with the new model, and the new encoder alone. The indexes of `shop` are then those of the encoder."""
     if kind == "reranker":
-        reranker = open_reranker(str(folder / MERGED), folder.name, settings)
-        reranking = Reranking(lambda: reranker, settings.reranked_products, NEVER)
-        return [Served(shop.searcher.reranked(reranking), TUNED)]
-    embedder = CachedEmbedder(
-        encoder_in(str(folder / MERGED), settings), EmbeddingCache(settings.home / "embeddings.db")
-    )
-    shop.live.adopt(embedder, hearing.embedding)
+        return [Served(shop.searcher.reranked(reranking_by(folder, settings)), TUNED)]
+    adopt(shop, folder, settings, hearing.embedding)
     return [dense_of(shop, "tuned encoder"), Served(shop.searcher, TUNED)]
 
 

@@ -6,15 +6,18 @@ second run embeds nothing. Knows no metric.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from app.bootstrap import open_shop
-from app.engines import open_store
+from app.encoders import MERGED
+from app.engines import encoder_in, open_reranker, open_store
 from app.indexing import build_index
 from app.shop import Shop
 from eval.baselines.bm25 import Bm25
@@ -25,13 +28,19 @@ from eval.measured import OURS, Measured
 from eval.search import SearchSystem, evaluate_search
 from retrieval.adapters.lexical_tantivy import TantivyLexicalIndex
 from retrieval.adapters.store_sql import SqlStore
+from retrieval.embedding import CachedEmbedder, EmbeddingCache
 from retrieval.importing.run import import_paths
+from retrieval.registry import Registry
+from retrieval.reranking import Reranking
 from retrieval.search import Searcher, SearchQuery
 from tasteline.settings import Settings
 from tasteline.types import Product
 
 NO_CURRENCY = "XXX"
 """ISO 4217 for "no currency": evaluation sets do not say theirs, and no metric depends on it."""
+
+NEVER = 86_400.0
+"""Seconds: while it is measured, a reranker is waited for."""
 
 Progress = Callable[[int, int], None]
 
@@ -79,11 +88,61 @@ def products_of(data: Path) -> list[Product]:
     return found
 
 
-def run_search(folder: Path, settings: Settings, progress: Progress | None = None) -> Measured:
-    """`tasteline eval search`: the served system beside words alone, meaning alone and their plain fusion."""
-    dataset: JudgedSearch = load_judged_search(folder)
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Models to measure beside the published ones: ids of the registry of this home, or folders."""
+
+    encoder: str | None = None
+    reranker: str | None = None
+
+
+def run_search(
+    folder: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    tuned: Tuned | None = None,
+    judgements: Sequence[str] | None = None,
+) -> Measured:
+    """`tasteline eval search`: the served system beside words alone, meaning alone and their plain fusion.
+
+    Then it with the tuned models. `judgements`: names of files in the folder; None: all. Raises NotFound for a model
+    that is not there.
+    """
+    dataset: JudgedSearch = load_judged_search(folder, judgements)
     with served([dataset.products], dataset.checksum, settings, progress) as shop:
-        return evaluate_search(dataset, systems_of(shop))
+        systems = itertools.chain(systems_of(shop), _with_tuned(shop, tuned or Tuned(), settings, progress))
+        return evaluate_search(dataset, systems)
+
+
+def _with_tuned(shop: Shop, tuned: Tuned, settings: Settings, progress: Progress | None) -> Iterator[SearchSystem]:
+    """Drawn one by one: with the encoder the indexes of `shop` change."""
+    plain = shop.searcher.reranked(None)
+    reranked = plain
+    if tuned.reranker is not None:
+        reranked = plain.reranked(reranking_by(_folder(tuned.reranker, settings), settings))
+        yield Served(reranked, f"{OURS} + reranker")
+    if tuned.encoder is not None:
+        adopt(shop, _folder(tuned.encoder, settings), settings, progress)
+        yield dense_of(shop, "tuned encoder")
+        yield Served(plain, f"{OURS} + encoder")
+        if tuned.reranker is not None:
+            yield Served(reranked, f"{OURS} + both")
+
+
+def adopt(shop: Shop, folder: Path, settings: Settings, progress: Progress | None = None) -> None:
+    """From now on the indexes of `shop` are those of the encoder in `folder`; its vectors are kept in the home."""
+    embedder = encoder_in(str(folder / MERGED), settings)
+    shop.live.adopt(CachedEmbedder(embedder, EmbeddingCache(settings.home / "embeddings.db")), progress)
+
+
+def reranking_by(folder: Path, settings: Settings) -> Reranking:
+    """By the cross-encoder in `folder`, which is waited for."""
+    reranker = open_reranker(str(folder / MERGED), folder.name, settings)
+    return Reranking(lambda: reranker, settings.reranked_products, NEVER)
+
+
+def _folder(name: str, settings: Settings) -> Path:
+    return Path(name) if Path(name).is_dir() else Registry(settings.home).find(name).folder
 
 
 def systems_of(shop: Shop) -> list[SearchSystem]:

@@ -516,14 +516,20 @@ def _reports(reports: Mapping[str, dict[str, object]], save: str | None, as_json
 @evaluate.command("search")
 def eval_search(
     data: Annotated[Path, typer.Option(help="A folder with products.jsonl and judgements*.csv.")],
+    encoder: Annotated[str | None, typer.Option(help="A tuned one beside: an id of the registry, or a folder.")] = None,
+    reranker: Annotated[
+        str | None, typer.Option(help="A tuned one beside: an id of the registry, or a folder.")
+    ] = None,
+    judgements: Annotated[str | None, typer.Option(help="Names of files, with commas between; default: all.")] = None,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """nDCG, condensed nDCG and recall of words, meaning, their plain fusion, and this service."""
-    from eval.served import run_search
+    from eval.served import Tuned, run_search
 
+    files = [name.strip() for name in judgements.split(",")] if judgements else None
     with progress_bar("embedding") as advance:
-        report = run_search(data, read_settings(), advance)
+        report = run_search(data, read_settings(), advance, Tuned(encoder, reranker), files)
     _report(report.as_mapping(), save, as_json)
 
 
