@@ -18,12 +18,13 @@ from typing import get_args
 import numpy as np
 
 from eval.chat_rows import ChatsAsked, chats_at, write_chats
-from eval.lora_entry import Hearing, Lesson, drawn, registered, written
+from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import Measured, Slice, SystemResult
 from eval.own_shop import brought_up_to_date
 from finetune.chats.parts import Part
 from finetune.examples import ChatExample, Task, read_examples
-from finetune.llm import TrainedLlm, train_llm
+from finetune.llm import log_likelihoods
+from finetune.lora.adapter import MERGED
 from finetune.lora.settings import LlmSettings, read_settings
 from retrieval.adapters.weights import language_model_folder
 from retrieval.registry import Entry
@@ -81,27 +82,20 @@ def train_language_model(
     """
     chosen = read_settings(LlmSettings(seed=asked.seed), asked.file, asked.assignments)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
-    checkpoint = settings.home / "training" / "llm.checkpoint"
-    if not checkpoint.exists():
+    base = language_model_folder(asked.base or settings.language_model_name, settings.home / "models")
+
+    def rows() -> tuple[tuple[ChatExample, ...], tuple[ChatExample, ...], dict[str, str]]:
         hearing.told("chats")
         write_chats(settings, ChatsAsked(seed=asked.seed))
-    train = _rows(settings.home, "train", asked.rows, asked)
-    valid = _rows(settings.home, "valid", asked.measured, asked)
-    base = language_model_folder(asked.base or settings.language_model_name, settings.home / "models")
-    hearing.told(f"llm learns from {len(train):,} chats")
-    trained = train_llm(
-        train,
-        base,
-        chosen,
-        valid=valid,
-        told=lambda epoch: hearing.epoch("llm", epoch),
-        stepped=hearing.step,
-        checkpoint=checkpoint,
-    )
-    with written(trained, settings.home) as folder:
+        train = _rows(settings.home, "train", asked.rows, asked)
+        hearing.told(f"llm learns from {len(train):,} chats")
+        return train, _rows(settings.home, "valid", asked.measured, asked), {}
+
+    with learned(settings.home, "llm", base, chosen, rows, hearing) as (folder, outcome):
         hearing.told("measuring")
-        report = _measured(trained, valid, asked, settings)
-        lesson = _lesson(asked, train, chosen, settings, trained.outcome.seconds)
+        train, valid = (list(read_examples(folder / f"{part}.jsonl", ChatExample)) for part in get_args(Part))
+        report = _measured((base, str(folder / MERGED)), valid, chosen, settings, asked.seed)
+        lesson = _lesson(asked, train, chosen, settings, outcome.seconds)
         entry, live = registered(
             folder, lesson, report, settings, system=TUNED, baseline=BASE, metric=MAIN_METRIC, promote=asked.promote
         )
@@ -122,10 +116,11 @@ def _rows(home: Path, part: Part, most: int, asked: LlmTrainingAsked) -> tuple[C
 
 
 def _measured(
-    trained: TrainedLlm, valid: Sequence[ChatExample], asked: LlmTrainingAsked, settings: Settings
+    models: tuple[str, str], valid: Sequence[ChatExample], chosen: LlmSettings, settings: Settings, seed: int
 ) -> dict[str, object]:
+    """`models`: the base and the tuned one."""
     started = time.perf_counter()
-    base, tuned = (trained.log_likelihoods(valid, adapted=adapted) for adapted in (False, True))
+    base, tuned = (log_likelihoods(model, valid, chosen) for model in models)
     kept: list[int] = np.flatnonzero(~np.isnan(base)).tolist()
     codes = np.array([TASKS.index(valid[place].task) for place in kept])
     return Measured(
@@ -139,7 +134,7 @@ def _measured(
             TUNED: SystemResult({MAIN_METRIC: tuned[kept].astype(np.float64)}),
         },
         slices=[Slice("task", TASKS, codes)],
-        seed=asked.seed,
+        seed=seed,
         seconds=time.perf_counter() - started,
         reference=TUNED,
     ).as_mapping()

@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
 from eval.own_shop import Told
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.served import Progress
-from finetune.lora.job import Step
+from finetune.lora.adapter import ADAPTER, MERGED
+from finetune.lora.folder import Rows, is_prepared, prepare, run
+from finetune.lora.job import Outcome, Step
+from finetune.lora.settings import Kind, LoraSettings
+from finetune.question_sets import FOLDER
 from finetune.training import Epoch
 from retrieval.model_card import Comparison, ModelCard, ModelKind, Scalar, TrainingData, new_id
 from retrieval.registry import Entry, Registry
@@ -58,10 +62,6 @@ class Lesson:
     seconds: float
 
 
-class Writable(Protocol):
-    def write(self, folder: Path) -> None: ...
-
-
 def drawn(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
     """At most so many, by chance, in the order given."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
@@ -69,15 +69,27 @@ def drawn(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
 
 
 @contextmanager
-def written(trained: Writable, home: Path) -> Iterator[Path]:
-    """A folder that is called as the entry will be: vectors and graphs made of it are found again after promotion."""
-    folder = home / "training" / new_id(datetime.now(UTC), secrets.token_hex(3))
-    folder.mkdir(parents=True)
+def learned(
+    home: Path,
+    kind: Kind,
+    base: str,
+    settings: LoraSettings,
+    rows: Callable[[], tuple[Rows, Rows, Mapping[str, str]]],
+    hearing: Hearing,
+) -> Iterator[tuple[Path, Outcome]]:
+    """The folder of a trained model, called as the entry will be: vectors and graphs made of it are found again after
+    promotion. `rows`: to learn from, to stop by, and texts of products; not asked for where a job that was broken off
+    goes on with those that it had."""
+    folder = home / FOLDER / f"training-{kind}"
+    if not is_prepared(folder, kind, base, settings):
+        prepare(folder, kind, base, settings, *rows())
+    outcome = run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), hearing.step)
+    named = folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3)))
+    folder.rename(named)
     try:
-        trained.write(folder)
-        yield folder
+        yield named, outcome
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(named, ignore_errors=True)
 
 
 def registered(
@@ -131,8 +143,8 @@ def comparison_of(report: Mapping[str, object], baseline: str, metric: str, befo
 
 
 def _moved(folder: Path, into: Path) -> None:
-    for part in folder.iterdir():
-        shutil.move(part, into / part.name)
+    for part in (ADAPTER, MERGED):
+        shutil.move(folder / part, into / part)
 
 
 def _scalar(value: object) -> Scalar:

@@ -8,36 +8,36 @@ is ahead of what is live. The one place where questions, trainers, search and re
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
 from app.shop import Shop
+from eval.datasets import checksum_of
 from eval.known_item import FORMS, KnownItemQuery, known_item_queries
-from eval.lora_entry import Hearing, Lesson, drawn, registered, written
+from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.metrics import judged_labels, measured, measures, padded
 from eval.own_shop import brought_up_to_date, own_shop
 from eval.search import SearchSystem, rank_one_by_one
 from eval.served import Served, adopt, dense_of, reranking_by, systems_of
-from finetune.encoder import TrainedEncoder, train_encoder
+from finetune.examples import Question, read_examples
+from finetune.lora.job import Outcome
 from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
 from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
-from finetune.question_sets import QuestionSet, read_question_set
-from finetune.reranker import TrainedReranker, train_reranker
-from finetune.training import Epoch
+from finetune.question_sets import QuestionSet
 from retrieval.adapters.weights import encoder_path
 from retrieval.live import LiveIndex
 from retrieval.registry import Entry
 from retrieval.text import product_text
-from tasteline.errors import InvalidInput, NotFound
+from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
 Kind = Literal["encoder", "reranker"]
-Trained = TrainedEncoder | TrainedReranker
+TRAIN = "train.jsonl"
 QUESTIONS = "search"
 """What the set of questions is called under `home/datasets`."""
 BEFORE = OURS
@@ -86,20 +86,21 @@ def train_for_search(
     """
     chosen = _settings(asked)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
+    base = asked.base or encoder_path(settings.embedder_model)
     with own_shop(settings) as shop:
-        checkpoint = settings.home / "training" / f"{asked.kind}.checkpoint"
-        questions = _questions(shop, asked, settings.home, checkpoint.exists(), hearing)
-        base = asked.base or encoder_path(settings.embedder_model)
-        learned = drawn(questions.train, asked.questions, asked.seed)
-        hearing.told(f"{asked.kind} learns from {len(learned):,} of {len(questions.train):,} questions")
-        questions = replace(questions, train=learned)
-        trained = _trained(asked.kind, questions, _texts(shop.live), base, chosen, checkpoint, hearing)
-        with written(trained, settings.home) as folder:
+
+        def rows() -> tuple[tuple[Question, ...], tuple[Question, ...], dict[str, str]]:
+            made = _questions(shop, asked, settings.home, hearing)
+            taken = drawn(made.train, asked.questions, asked.seed)
+            hearing.told(f"{asked.kind} learns from {len(taken):,} of {len(made.train):,} questions")
+            return taken, made.valid, _texts(shop.live)
+
+        with learned(settings.home, asked.kind, base, chosen, rows, hearing) as (folder, outcome):
             hearing.told("measuring")
             report = _measured(asked, shop, folder, settings, hearing)
             entry, live = registered(
                 folder,
-                _lesson(asked, questions, chosen, settings, trained.outcome.seconds),
+                _lesson(asked, folder, shop, chosen, settings, outcome),
                 report,
                 settings,
                 system=TUNED,
@@ -111,18 +112,21 @@ def train_for_search(
 
 
 def _lesson(
-    asked: SearchTrainingAsked, questions: QuestionSet, chosen: LoraSettings, settings: Settings, seconds: float
+    asked: SearchTrainingAsked, folder: Path, shop: Shop, chosen: LoraSettings, settings: Settings, outcome: Outcome
 ) -> Lesson:
+    rows = list(read_examples(folder / TRAIN, Question))
+    with shop.live.read() as indexes:
+        products = indexes.catalogue.size
     return Lesson(
         kind=asked.kind,
-        checksum=questions.checksum,
-        people={row.user_id for row in questions.train if row.user_id is not None},
-        products=questions.about.products,
-        rows=len(questions.train),
-        settings={**{f"questions_{name}": value for name, value in questions.about.settings.items()}, **asdict(chosen)},
+        checksum=checksum_of([folder / TRAIN]),
+        people={row.user_id for row in rows if row.user_id is not None},
+        products=products,
+        rows=len(rows),
+        settings={"questions": asked.questions, "each": asked.each, **asdict(chosen)},
         base=asked.base or settings.embedder_model,
         seed=asked.seed,
-        seconds=seconds,
+        seconds=outcome.seconds,
     )
 
 
@@ -131,55 +135,20 @@ def _settings(asked: SearchTrainingAsked) -> LoraSettings:
     return read_settings(base, asked.file, asked.assignments)
 
 
-def _questions(shop: Shop, asked: SearchTrainingAsked, home: Path, resumed: bool, hearing: Hearing) -> QuestionSet:
-    """Made anew, unless a job that was broken off learned from those that are there."""
-    recipe = QuestionRecipe(each=asked.each, seed=asked.seed)
-    if resumed and (found := _found(shop, home, recipe)) is not None:
-        return found
+def _questions(shop: Shop, asked: SearchTrainingAsked, home: Path, hearing: Hearing) -> QuestionSet:
     first = Served(shop.searcher.reranked(None))
     with shop.live.read() as indexes:  # nobody else is here
         open_shop = OpenShop(shop.store, indexes, indexes.embedder, first.rank)
+        recipe = QuestionRecipe(each=asked.each, seed=asked.seed)
         made = make_question_set(home, QUESTIONS, open_shop, recipe, hearing.told, hearing.embedding)
     if not made.train:
         raise InvalidInput("no question can be made of this catalogue; import products with titles first")
     return made
 
 
-def _found(shop: Shop, home: Path, recipe: QuestionRecipe) -> QuestionSet | None:
-    try:
-        found = read_question_set(home, QUESTIONS, shop.store)
-    except (NotFound, InvalidInput):
-        return None
-    same = found.about.settings == asdict(recipe) and found.about.revision == shop.live.revision
-    return found if same else None
-
-
 def _texts(live: LiveIndex) -> dict[str, str]:
     with live.read() as indexes:
         return {product.id: product_text(product) for product in indexes.catalogue.products()}
-
-
-def _trained(
-    kind: Kind,
-    questions: QuestionSet,
-    texts: Mapping[str, str],
-    base: str,
-    chosen: LoraSettings,
-    checkpoint: Path,
-    hearing: Hearing,
-) -> Trained:
-    def heard(epoch: Epoch) -> None:
-        hearing.epoch(kind, epoch)
-
-    if isinstance(chosen, EncoderSettings):
-        return train_encoder(
-            questions.train, texts, base, chosen,
-            valid=questions.valid, told=heard, stepped=hearing.step, checkpoint=checkpoint,
-        )  # fmt: skip
-    return train_reranker(
-        questions.train, texts, base, cast(RerankerSettings, chosen),
-        valid=questions.valid, told=heard, stepped=hearing.step, checkpoint=checkpoint,
-    )  # fmt: skip
 
 
 def _measured(

@@ -9,7 +9,7 @@ behind, where no token of a causal model looks, so that no mask is needed. Knows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -55,23 +55,6 @@ class TrainedLlm:
     outcome: Outcome
     too_long: int
     """Examples that were left out: over `max_length`, or over the model's window."""
-    tokenizer: Any
-    answers: _Answers
-    """What it learned."""
-
-    def log_likelihoods(self, examples: Sequence[ChatExample], *, adapted: bool = True) -> Scores:
-        """(len(examples),) mean over the tokens of each answer, NaN for what is too long. Else by the base."""
-        with nullcontext() if adapted else self.adapted.disable_adapter(), torch.no_grad():
-            return np.array([self._log_likelihood(example) for example in examples], dtype=np.float32)
-
-    def _log_likelihood(self, example: ChatExample) -> float:
-        answers = self.answers
-        try:
-            alone = Chats.of([replace(example, weight=1.0)], self.tokenizer, answers.settings.max_length or 1 << 30)
-        except InvalidInput:
-            return float("nan")
-        learned = _Answers(self.model, alone, answers.settings, answers.hardware).loss(np.arange(1))[1]
-        return -learned.loss / learned.weight
 
     def write(self, folder: Path) -> None:
         """`folder/adapter` for PEFT, `folder/merged` for transformers and vLLM."""
@@ -104,10 +87,9 @@ def train_llm(
     adapted = with_adapter(network, "CAUSAL_LM", base, settings)
     if measure is None and valid:
         measure = partial(_valid, _Answers(network, Chats.of(valid, tokenizer, longest), settings, hardware))
-    answers = _Answers(network, chats, settings, hardware)
     outcome = LoraJob(
         network,
-        answers,
+        _Answers(network, chats, settings, hardware),
         settings,
         hardware,
         measure=partial(measure, network) if measure else None,
@@ -116,7 +98,24 @@ def train_llm(
         checkpoint=checkpoint,
         fingerprint=fingerprint(network, settings, chats.as_bytes()),
     ).run()
-    return TrainedLlm(network, adapted, outcome, chats.too_long, tokenizer, answers)
+    return TrainedLlm(network, adapted, outcome, chats.too_long)
+
+
+@torch.no_grad()
+def log_likelihoods(model: str, examples: Sequence[ChatExample], settings: LlmSettings) -> Scores:
+    """(len(examples),) mean over the tokens of each answer, by a folder or hub id; NaN for what is too long."""
+    hardware = Hardware.of(settings)
+    network, tokenizer = _loaded(model, hardware.precision, hardware)
+
+    def one(example: ChatExample) -> float:
+        try:
+            alone = Chats.of([replace(example, weight=1.0)], tokenizer, settings.max_length or 1 << 30)
+        except InvalidInput:
+            return float("nan")
+        learned = _Answers(network.eval(), alone, settings, hardware).loss(np.arange(1))[1]
+        return -learned.loss / learned.weight
+
+    return np.array([one(example) for example in examples], dtype=np.float32)
 
 
 def merge_llm(adapter: Path, folder: Path) -> None:

@@ -32,9 +32,11 @@ class LoraSettings:
     """What is set for every kind of model."""
 
     preset: Preset = "cpu"
-    """What the other defaults are made for: "cpu" a few cores, "gpu" one GPU, or several under `accelerate launch`."""
+    """What the other defaults are made for: "cpu" a few cores, "gpu" one GPU or several."""
+    processes: Count = 1
+    """On this machine, started by accelerate; with GPUs one for each."""
     workers: Annotated[int, Field(ge=0)] = 0
-    """Of Ray Train, on the nodes of a cluster; 0: this process, or those of `accelerate launch`."""
+    """Of Ray Train, on the nodes of a cluster; 0: this machine."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """auto: the GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
