@@ -10,11 +10,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from finetune.word_variants import other_number
 from tasteline.types import Product
 
 KIND_PRODUCTS = 12
 KIND_BRANDS = 3
 """A phrase names a kind when that many products of that many brands carry it; others are mostly names of models."""
+
+COUNTED_PRODUCTS = 2
+"""Products that speak of a thing in the other number: one may be a slip."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _SEGMENT_END = re.compile(r"[|,(\[;:/]|\s[-–—]\s|\s(?:for|with|by|from|in)\s")
@@ -36,13 +40,17 @@ _QUALIFIERS = frozenset(
 class CatalogueWords:
     """A product is its place in `products`; every set holds places."""
 
-    def __init__(self, products: Sequence[Product]) -> None:
+    def __init__(self, products: Sequence[Product], countable: bool = False) -> None:
+        """With `countable`, a kind of one word is none unless the catalogue also has its plural (or singular)."""
         self.products = products
         self.titles = [words_of(product.title) for product in products]
         self.in_title = postings_of(self.titles)
         self.descriptions = [words_of(product.description) for product in products]
         self.in_description = postings_of(self.descriptions)
         self.kinds = kinds_of(products)
+        if countable:
+            things = {kind for kind in set(self.kinds) if kind is not None and self._is_thing(kind)}
+            self.kinds = [kind if kind in things else None for kind in self.kinds]
         self.of_kind: dict[str, set[int]] = defaultdict(set)
         for place, kind in enumerate(self.kinds):
             if kind is not None:
@@ -51,6 +59,12 @@ class CatalogueWords:
         for place, product in enumerate(products):
             for category in product.categories:
                 self.of_category[category].add(place)
+
+    def _is_thing(self, kind: str) -> bool:
+        """Things are counted: feeds speak of printers and laptops, and not of digitals, universals or gigabits."""
+        other = other_number(kind)
+        found = self.in_title.get(other, set()) | self.in_description.get(other, set())
+        return " " in kind or (other != kind and len(found) >= COUNTED_PRODUCTS)
 
 
 def kinds_of(products: Sequence[Product]) -> list[str | None]:
