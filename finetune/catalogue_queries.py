@@ -43,7 +43,7 @@ def catalogue_queries(
 
     A product whose feed says little gets fewer. Of one text `MOST_ANSWERS` questions are kept, drawn by chance.
     """
-    words = CatalogueWords(products)
+    words = CatalogueWords(products, sure=True)
     by_text: dict[str, list[Question]] = defaultdict(list)
     answers: dict[str, set[str]] = defaultdict(set)
     known: set[tuple[str, Form, int]] = set()

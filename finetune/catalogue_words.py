@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
+from finetune.word_variants import other_number
 from tasteline.types import Product
 
 KIND_PRODUCTS = 12
 KIND_BRANDS = 3
 """A phrase names a kind when that many products of that many brands carry it; others are mostly names of models."""
+
+COUNTED_PRODUCTS = 2
+"""Products that speak of a thing in the other number: one may be a slip."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _SEGMENT_END = re.compile(r"[|,(\[;:/]|\s[-–—]\s|\s(?:for|with|by|from|in)\s")
@@ -36,13 +41,24 @@ _QUALIFIERS = frozenset(
 class CatalogueWords:
     """A product is its place in `products`; every set holds places."""
 
-    def __init__(self, products: Sequence[Product]) -> None:
+    def __init__(self, products: Sequence[Product], sure: bool = False) -> None:
+        """With `sure`, kinds are as a trainer wants them and not as settings have been chosen by.
+
+        A kind of one word is none unless the catalogue also has its plural (or singular), and a product whose kind is
+        not where it is looked for has the longest kind of several words that its title names.
+        """
         self.products = products
         self.titles = [words_of(product.title) for product in products]
         self.in_title = postings_of(self.titles)
         self.descriptions = [words_of(product.description) for product in products]
         self.in_description = postings_of(self.descriptions)
         self.kinds = kinds_of(products)
+        if sure:
+            things = {kind for kind in set(self.kinds) if kind is not None and self._is_thing(kind)}
+            self.kinds = [
+                kind if kind in things else _named_in(title, things)
+                for kind, title in zip(self.kinds, self.titles, strict=True)
+            ]
         self.of_kind: dict[str, set[int]] = defaultdict(set)
         for place, kind in enumerate(self.kinds):
             if kind is not None:
@@ -51,6 +67,21 @@ class CatalogueWords:
         for place, product in enumerate(products):
             for category in product.categories:
                 self.of_category[category].add(place)
+
+    def _is_thing(self, kind: str) -> bool:
+        """Things are counted: feeds speak of printers and laptops, and not of digitals, universals or gigabits."""
+        other = other_number(kind)
+        found = self.in_title.get(other, set()) | self.in_description.get(other, set())
+        return " " in kind or (other != kind and len(found) >= COUNTED_PRODUCTS)
+
+
+def _named_in(title: Sequence[str], things: AbstractSet[str]) -> str | None:
+    """Of several words, since one alone is often what a product is for ("memory for notebook"); the last of equals."""
+    for length in (3, 2):
+        for start in range(len(title) - length, -1, -1):
+            if (phrase := " ".join(title[start : start + length])) in things:
+                return phrase
+    return None
 
 
 def kinds_of(products: Sequence[Product]) -> list[str | None]:

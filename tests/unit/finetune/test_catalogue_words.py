@@ -31,3 +31,24 @@ def test_a_product_is_found_by_its_words_and_department(products: list[Product])
     words = CatalogueWords(products)
     assert words.in_title["x7"] == {7}
     assert words.of_category["Desk Lamps"] == {place for place in range(120) if place % 3 == 1}
+
+
+def test_a_kind_of_one_word_is_a_thing_that_is_counted() -> None:
+    feed = [
+        Product(f"{kind}{number}", f"Maker{number} {kind}", brand=f"Maker{number}")
+        for kind in ("universal", "grinder")
+        for number in range(KIND_PRODUCTS)
+    ]
+    told = [*feed, *(Product(f"m{number}", "Cleaner", "For grinders of all sizes") for number in range(2))]
+    assert {*CatalogueWords(told).kinds} == {"universal", "grinder", None}
+    assert {*CatalogueWords(told, sure=True).kinds} == {"grinder", None}
+    assert {*CatalogueWords(told[:-1], sure=True).kinds} == {None}
+    assert CatalogueWords(catalogue(), sure=True).kinds == CatalogueWords(catalogue()).kinds
+
+
+def test_a_kind_that_stands_elsewhere_in_the_title_counts_where_one_is_sure(products: list[Product]) -> None:
+    odd = [Product("o1", "Acme X9 Trend 5 m desk lamp arm", brand="Acme"), Product("o2", "Lamp", brand="Acme")]
+    assert CatalogueWords([*products, *odd]).kinds[-2:] == [None, None]
+    words = CatalogueWords([*products, *odd], sure=True)
+    assert words.kinds[-2:] == ["desk lamp", None]
+    assert 120 in words.of_kind["desk lamp"]
