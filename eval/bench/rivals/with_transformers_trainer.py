@@ -31,14 +31,14 @@ from eval.bench.rivals.turn import Work
 class _Counting(DataCollatorForSeq2Seq):  # type: ignore[misc]
     """Counts what it is given and what it adds."""
 
-    tokens = 0
-    padding = 0
+    read = 0
+    filled = 0
 
     def __call__(self, features: Any, return_tensors: Any = None) -> Any:
         batch = super().__call__(features, return_tensors)
         read = int(batch["attention_mask"].sum())
-        self.tokens += read
-        self.padding += batch["attention_mask"].numel() - read
+        self.read += read
+        self.filled += batch["attention_mask"].numel() - read
         return batch
 
 
@@ -74,6 +74,7 @@ def llm(folder: Path, float32: bool = False) -> Work:
             warmup_steps=0.1,
             seed=job["seed"],
             bf16=bfloat16,
+            use_cpu=not torch.cuda.is_available(),
             report_to=[],
             save_strategy="no",
             disable_tqdm=True,
@@ -82,7 +83,7 @@ def llm(folder: Path, float32: bool = False) -> Work:
         done = trainer.train()
         trainer.model.save_pretrained(folder / "trainer" / "adapter")
         steps, loss = float(done.global_step), float(done.training_loss)
-        return {"tokens": collator.tokens, "padding": collator.padding, "steps": steps, "loss": loss}
+        return {"tokens": collator.read, "padding": collator.filled, "steps": steps, "loss": loss}
 
     return work
 

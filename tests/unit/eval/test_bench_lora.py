@@ -32,7 +32,7 @@ def test_chats_are_those_of_the_service_and_the_same_for_a_seed() -> None:
     assert {chat.answer for chat in chats if chat.task == "judging"} == {"Yes", "No"}
     assert all(chat.messages[0].role == "system" and chat.messages[-1].role == "user" for chat in chats)
     with pytest.raises(InvalidInput, match="too few"):
-        list(lora.chats_of(products[:1], 40, seed=1))
+        list(lora.chats_of([], 40, seed=1))
 
 
 def test_the_ratio_is_of_seconds_by_turns(base: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
