@@ -21,12 +21,11 @@ from app.agent.understanding import Understanding
 from app.agent.voice import Voice
 from app.engines import open_embedder, open_language_model, open_store
 from app.indexing import open_live
-from app.learned_ranking import NextItemTrials, follow_learned, learned_source
+from app.learned_ranking import next_item_sources
 from app.llm.asking import Asker
 from app.shop import RANKINGS_WAITING, Shop, featured_in, follow_index, write_rankings
 from app.telemetry import Metrics
 from retrieval.commit_batcher import CommitBatcher
-from retrieval.experiment import Experiments
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Follower, Reader
 from retrieval.live import Progress
@@ -57,26 +56,12 @@ def open_shop(
     reader = Reader(live)
     reader.follow()
     searcher = Searcher(live, embedder, reader, behaviour, new_id)
-    learned, next_item = learned_source(settings, embedder, live)
-    experiments = Experiments(settings.home)
-    trials = NextItemTrials(
-        experiments, (learned, next_item), learned_source(settings, embedder, live, pointing=experiments)
-    )
-    proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
+    trials, guide = next_item_sources(settings, embedder, live), Guide(live, behaviour)
+    ways = [trials.usual, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(embedder, lambda: live.present)
-    guide = Guide(live, behaviour)
     newcomers = Newcomers(embedder, live, reader, behaviour, guide)
     recommender = Recommender(
-        live,
-        store,
-        proposing,
-        searcher,
-        lambda: behaviour().repeat_share,
-        new_id,
-        wishes,
-        newcomers,
-        learned.ready,
-        trials,
+        live, store, ways, searcher, lambda: behaviour().repeat_share, new_id, wishes, newcomers, trials.ready, trials
     )
     language_model = language_model or open_language_model(settings)
     rankings: deque[tuple[Ranking, str | None]] = deque(maxlen=RANKINGS_WAITING)
@@ -84,8 +69,7 @@ def open_shop(
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
-        "next-item model": lambda: follow_learned(next_item, learned, live),
-        "experiment": lambda: trials.follow(live),
+        "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
         "rankings": lambda: write_rankings(store, rankings),
     }
@@ -117,5 +101,5 @@ def open_shop(
         rankings=rankings,
         reader=reader,
         featured=featured_in(settings.home),
-        trained=(next_item,),
+        trained=(trials.model,),
     )
