@@ -21,7 +21,7 @@ from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
 from tasteline.ports import Need, VectorIndex
 from tasteline.settings import Settings
-from tasteline.types import Trial
+from tasteline.trials import Trial
 
 if TYPE_CHECKING:
     from retrieval.models.ranker_files import StoredRanker
@@ -31,13 +31,17 @@ _NOTHING = np.zeros(0, dtype=np.int64)
 NOBODY = Need(_NOTHING, np.zeros(0, np.float32), _NOTHING, np.zeros(0, np.float32), _NOTHING)
 
 
-def learned_source(
-    settings: Settings, encoders: Encoders, live: LiveIndex, pointing: Pointing | None = None
-) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
-    """A source that ranks by whatever next-item model is live, and that model; empty until one is.
+def next_item_sources(settings: Settings, encoders: Encoders, live: LiveIndex) -> NextItemTrials:
+    """The ranker of the live next-item model, and beside it one of the candidate of a running experiment."""
+    experiments = Experiments(settings.home)
+    usual, other = (_source(settings, encoders, live, pointing) for pointing in (Registry(settings.home), experiments))
+    return NextItemTrials(experiments, usual, other)
 
-    `pointing`: what says which model it is, in the place of the registry.
-    """
+
+def _source(
+    settings: Settings, encoders: Encoders, live: LiveIndex, pointing: Pointing
+) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
+    """A source that ranks by whatever model `pointing` says, and that model; empty until there is one."""
 
     def vectors(dimension: int) -> VectorIndex:
         return new_vectors(settings, dimension)
@@ -58,13 +62,13 @@ def learned_source(
             live.keep(own)
         return stored
 
-    model = LiveModel(pointing or Registry(settings.home), "next-item", loaded_from, tried)
+    model = LiveModel(pointing, "next-item", loaded_from, tried)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
 
 
 class NextItemTrials:
-    """Which ranker a shopper gets while an experiment runs: arm A the live one, arm B the candidate.
+    """Which ranker a shopper gets while an experiment runs: arm A the live one (`usual`), arm B the candidate.
 
     Nobody is in an experiment until both are loaded: an arm that answers with another model would be counted wrong.
     """
@@ -76,7 +80,7 @@ class NextItemTrials:
         other: tuple[LearnedSource, LiveModel[StoredRanker]],
     ) -> None:
         self._experiments = experiments
-        self._usual, self._live = usual
+        self.usual, self.model = usual
         self._other, self._candidate = other
         self._running: Experiment | None = None
 
@@ -85,29 +89,34 @@ class NextItemTrials:
         if running is None or key is None or not self._both_loaded(running):
             return None
         trial = assigned(running, key)
-        return trial, self._usual if trial.arm == "A" else self._other
+        return trial, self.usual if trial.arm == "A" else self._other
+
+    def ready(self) -> bool:
+        """Is there a ranker to ask?"""
+        return self.usual.ready()
 
     def follow(self, live: LiveIndex) -> None:
-        """See what was started or stopped; load the candidate and lay it on the catalogue before a shopper asks."""
+        """See what was promoted, started or stopped; a shopper waits for nothing of it."""
+        _follow(self.model, self.usual, live)
         running = self._experiments.running("next-item")
         if running != self._running:
             self._running = None  # whatever changes, no ranking is counted for the wrong arm meanwhile
-        follow_learned(self._candidate, self._other, live)
+        _follow(self._candidate, self._other, live)
         self._running = running
+        in_use = [model.current() for model in (self.model, self._candidate)]
+        live.keep_only({loaded.model.embedder for loaded in in_use if loaded is not None})
 
     def _both_loaded(self, running: Experiment) -> bool:
-        a, b = self._live.current(), self._candidate.current()
+        a, b = self.model.current(), self._candidate.current()
         return a is not None and b is not None and (a.entry.id, b.entry.id) == (running.a, running.b)
 
 
-def follow_learned(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:
+def _follow(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:
     """Load what was promoted, and lay it on the catalogue before a shopper asks."""
     model.follow()
-    loaded = model.current()
-    if loaded is not None:
+    if (loaded := model.current()) is not None:
         with live.read():
             source.lay(loaded.model)
-    live.keep_only({loaded.model.embedder} if loaded is not None else ())
 
 
 def ranker_of(entry: Entry, encoders: Encoders) -> StoredRanker:

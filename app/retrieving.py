@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from app.encoders import Encoders
 from app.indexing import follow_index, open_live
-from app.learned_ranking import NextItemTrials, follow_learned, learned_source
+from app.learned_ranking import next_item_sources
 from app.telemetry import Metrics
 from app.trained import TrainedModels
-from retrieval.experiment import Experiments
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Reader
 from retrieval.live import LiveIndex, Progress
@@ -60,24 +59,19 @@ def open_retrieval(
     reader = Reader(live)
     reader.follow()
     searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
-    learned, next_item = learned_source(settings, encoders, live)
-    experiments = Experiments(settings.home)
-    trials = NextItemTrials(
-        experiments, (learned, next_item), learned_source(settings, encoders, live, pointing=experiments)
-    )
-    proposing = [learned, *sources.untrained(behaviour, lambda: live.present)]
+    trials = next_item_sources(settings, encoders, live)
+    proposing = [trials.usual, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(lambda: live.present)
     guide = Guide(live, behaviour)
     newcomers = Newcomers(live, reader, behaviour, guide)
     asking = (store, proposing, searcher, lambda: behaviour().repeat_share, new_id)
-    recommender = Recommender(live, *asking, wishes, newcomers, learned.ready, trials)
+    recommender = Recommender(live, *asking, wishes, newcomers, trials.ready, trials)
     steps = {
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
-        "next-item model": lambda: follow_learned(next_item, learned, live),
-        "experiment": lambda: trials.follow(live),
+        "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
     }
-    trained = (next_item, *models.followed)
+    trained = (trials.model, *models.followed)
     return Retrieval(live, models, reader, searcher, recommender, newcomers, trained, steps)

@@ -15,8 +15,7 @@ import numpy as np
 
 from eval.metrics.sequential import Comparison, Rate, compare, rate_of
 from retrieval.experiment import Experiment, OnlineMetric
-from tasteline.ports import TrialOutcome
-from tasteline.types import Arm
+from tasteline.trials import Arm, TrialOutcome
 
 METRICS: Final[tuple[OnlineMetric, ...]] = get_args(OnlineMetric)
 EXPECTED: Final[Mapping[OnlineMetric, float]] = {"click": 0.02, "cart": 0.01, "purchase": 0.005}

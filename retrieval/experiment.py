@@ -27,7 +27,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry, Stamp
 from tasteline.errors import InvalidInput, ModelDamaged
-from tasteline.types import Arm, Trial
+from tasteline.trials import Arm, Trial
 
 FILE: Final = "experiments.json"
 UNIT_BYTES: Final = 8

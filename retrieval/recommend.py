@@ -24,6 +24,7 @@ from retrieval.search import Searcher, SearchQuery
 from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
+from tasteline.trials import Trial
 from tasteline.types import (
     Choice,
     Event,
@@ -38,7 +39,6 @@ from tasteline.types import (
     ReasonKind,
     Rows,
     Scores,
-    Trial,
 )
 
 Context = Literal["home", "product", "similar", "cart", "welcome"]

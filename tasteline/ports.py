@@ -14,7 +14,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasteline.types import Arm, ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
+from tasteline.trials import TrialStore
+from tasteline.types import ChatMessage, Event, Mask, Piece, Product, Ranking, Rows, Scores, Turn, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +105,9 @@ class Shown:
     product_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TrialOutcome:
-    """One ranking of an experiment, and whether somebody acted on it."""
-
-    arm: Arm
-    unit: str
-    clicked: bool
-    """Opened a product: view_item or select_item."""
-    carted: bool
-    bought: bool
-
-
 class RankingStore(Protocol):
     def save_rankings(self, rankings: Sequence[tuple[Ranking, str | None]]) -> None:
         """(ranking, user id) pairs: ids, positions and scores are kept, texts are not; of a trial all of it."""
-        ...
-
-    def trial_outcomes(self, experiment: str) -> Iterator[TrialOutcome]:
-        """What came of each ranking of an experiment: of events that quote it, whatever product they name."""
         ...
 
     def rankings(self) -> Iterator[Shown]:
@@ -130,7 +115,7 @@ class RankingStore(Protocol):
         ...
 
 
-class Store(CatalogueStore, EventStore, PersonStore, ConversationStore, RankingStore, Protocol):
+class Store(CatalogueStore, EventStore, PersonStore, ConversationStore, RankingStore, TrialStore, Protocol):
     """What one database offers."""
 
     def close(self) -> None: ...

@@ -15,6 +15,8 @@ from typing import Literal, NewType
 import numpy as np
 from numpy.typing import NDArray
 
+from tasteline.trials import Trial
+
 Row = NewType("Row", int)
 """Position of a product in the catalogue and in every index of one process."""
 
@@ -179,20 +181,6 @@ class Relaxation:
 
     constraint: Constraint
     would_match: int
-
-
-Arm = Literal["A", "B"]
-"""Of an experiment: the model that is live, and the one that it is compared with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Which experiment a ranking was made in."""
-
-    experiment: str
-    arm: Arm
-    unit: str
-    """Stands for who got it, by a salted hash: the same for all rankings of one person or session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from retrieval.adapters.store_rows import (
 )
 from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, trials, turns
 from tasteline.errors import TransientError
-from tasteline.ports import Change, Deed, Shown, TrialOutcome, Written
+from tasteline.ports import Change, Deed, Shown, Written
+from tasteline.trials import TrialOutcome
 from tasteline.types import Event, EventType, Product, Ranking, Turn
 
 _PAGE = 2000

@@ -24,8 +24,9 @@ from retrieval.adapters import store_engine, store_sql
 from retrieval.adapters.store_schema import HEAD
 from retrieval.adapters.store_sql import SqlStore
 from tasteline.errors import InvalidInput, SetupError, TransientError
-from tasteline.ports import Change, Shown, Store, TrialOutcome, Written
-from tasteline.types import Arm, Event, EventType, Price, Product, RankedProduct, Ranking, Reason, Trial, Turn
+from tasteline.ports import Change, Shown, Store, Written
+from tasteline.trials import Arm, Trial, TrialOutcome
+from tasteline.types import Event, EventType, Price, Product, RankedProduct, Ranking, Reason, Turn
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 KETTLE = Product(

@@ -9,8 +9,7 @@ import numpy as np
 
 from eval.online import report_of
 from retrieval.experiment import Experiment, OnlineMetric
-from tasteline.ports import TrialOutcome
-from tasteline.types import Arm
+from tasteline.trials import Arm, TrialOutcome
 from tests.unit.retrieval.trained import START
 
 

@@ -10,7 +10,8 @@ import pytest
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.experiment import Experiments
 from retrieval.registry import Registry
-from tasteline.types import Arm, Event, EventType, Ranking, Trial
+from tasteline.trials import Arm, Trial
+from tasteline.types import Event, EventType, Ranking
 from tests.unit.retrieval.trained import card, registered
 from tests.unit.tasteline.shell import Shell, failed
 

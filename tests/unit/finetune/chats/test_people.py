@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from app.agent.interest_words import InterestWriter, check_sentence, steps_of
+from app.agent.judging import JUDGED as SERVED
 from app.agent.judging import Judge
 from app.llm.asking import Asker
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from eval.chat_rows import sentence_holds, served_candidates
 from finetune.chats.interests import interest_chats
-from finetune.chats.judging import judging_chats, need_of, turns_of
+from finetune.chats.judging import JUDGED, judging_chats, need_of, turns_of
 from finetune.chats.parts import Cut, Part
 from finetune.examples import ChatExample
 from prompts.interest_words import Sentence, Step, fitting, read_interest_words, render_interest_words
@@ -120,6 +121,10 @@ def listed(rows: Sequence[ChatExample], form: str) -> list[str]:
         body = rows[0].messages[-1].content.split("\n")[1:-1]
         shown = [line.split(". ", 1)[1] for line in body]
     return [lines[line] for line in shown]
+
+
+def test_as_many_are_listed_as_the_service_judges() -> None:
+    assert JUDGED == SERVED
 
 
 def test_every_letter_is_right_now_and_then_and_the_two_answers_weigh_alike() -> None:
