@@ -22,6 +22,7 @@ from tasteline.settings import Settings
 from tests.unit.tiny_models import make_chat_model, make_encoder
 
 COLOURS, KINDS = ("red", "blue", "green", "steel", "glass"), ("kettle", "lamp", "mug", "teapot")
+pytestmark = pytest.mark.timeout(300)  # three trainings, and the shop opened for each
 QUICK = ("epochs=1", "batch=16", "device=cpu", "precision=float32", "learning_rate=0.01")
 Trained = tuple[dict[str, object], Entry, bool]
 
