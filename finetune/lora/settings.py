@@ -110,6 +110,8 @@ class LlmSettings(LoraSettings):
 
     patience: Count = 1
     batch: Count = 16
+    batch_tokens: Count = 1_024
+    """A token's activations take a megabyte in SmolLM2-135M."""
     max_length: Count | None = 1_024
 
 
