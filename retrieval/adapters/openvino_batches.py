@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
 from threading import Lock
@@ -35,12 +36,16 @@ Numbers = NDArray[np.float32]
 
 class BatchedGraph:
     """The graph in `folder`. `width`: numbers in a line. `threads`: for one small call; long ones use all cores.
+    `batch_tokens`: computed in one go, so how far a call may go past its deadline.
 
     Thread-safe: small calls run beside each other, long ones take turns.
     """
 
-    def __init__(self, folder: Path, width: int, padding_token: int, threads: int = 1) -> None:
+    def __init__(
+        self, folder: Path, width: int, padding_token: int, threads: int = 1, batch_tokens: int = BATCH_TOKENS
+    ) -> None:
         self._folder = folder
+        self._batch_tokens = batch_tokens
         self._width = width
         self._padding_token = padding_token
         self._cores = _usable_cores()
@@ -65,14 +70,24 @@ class BatchedGraph:
         if sum(len(encoding.ids) for encoding in encodings) <= INTERACTIVE_TOKENS:
             self._at_once(encodings, lines, until)
         else:
-            with self._long_lock:
+            with self._turn(until):
                 self._on_all_cores(encodings, lines, until)
         return lines
+
+    @contextmanager
+    def _turn(self, until: float | None) -> Iterator[None]:
+        """Of the long calls. Raises DeadlineExceeded where it does not come in time."""
+        if not self._long_lock.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic())):
+            raise DeadlineExceeded("Others took all the time.")
+        try:
+            yield
+        finally:
+            self._long_lock.release()
 
     def _at_once(self, encodings: Sequence[Any], lines: Numbers, until: float | None) -> None:
         request = self._idle.get()
         try:
-            for rows in _batches(encodings, until):
+            for rows in _batches(encodings, until, self._batch_tokens):
                 lines[rows] = request.infer(self._padded(encodings, rows))[0].reshape(len(rows), -1)
         finally:
             self._idle.put(request)
@@ -87,7 +102,7 @@ class BatchedGraph:
 
         self._long.set_callback(keep)
         try:
-            for rows in _batches(encodings, until):
+            for rows in _batches(encodings, until, self._batch_tokens):
                 self._long.start_async(self._padded(encodings, rows), (lines, rows))
         finally:
             self._long.wait_all()
@@ -116,8 +131,8 @@ def tokenizer_in(folder: Path, window: int) -> Any:
     return tokenizer
 
 
-def _batches(encodings: Sequence[Any], until: float | None) -> Iterator[list[int]]:
-    """Positions grouped by similar length, longest first, each group within BATCH_TOKENS (or one text) once padded."""
+def _batches(encodings: Sequence[Any], until: float | None, batch_tokens: int) -> Iterator[list[int]]:
+    """Positions grouped by similar length, longest first, each group within `batch_tokens` once padded, or one text."""
     lengths = [len(encoding.ids) for encoding in encodings]
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     start = 0
@@ -125,7 +140,7 @@ def _batches(encodings: Sequence[Any], until: float | None) -> Iterator[list[int
         if until is not None and time.monotonic() > until:
             raise DeadlineExceeded("There was no time for all texts.")
         longest = max(lengths[order[start]], 1)
-        size = max(1, min(BATCH_TEXTS, BATCH_TOKENS // longest))
+        size = max(1, min(BATCH_TEXTS, batch_tokens // longest))
         yield order[start : start + size]
         start += size
 
