@@ -20,7 +20,7 @@ import numpy as np
 from eval.chat_rows import ChatsAsked, chats_at, write_chats
 from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import Measured, Slice, SystemResult
-from eval.own_shop import brought_up_to_date
+from eval.own_shop import brought_up_to_date, erasures
 from finetune.chats.parts import Part
 from finetune.examples import ChatExample, Task, read_examples
 from finetune.llm import log_likelihoods
@@ -82,6 +82,7 @@ def train_language_model(
     """
     chosen = read_settings(LlmSettings(seed=asked.seed), asked.file, asked.assignments)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
+    known = erasures(settings)
     base = language_model_folder(asked.base or settings.language_model_name, settings.home / "models")
 
     def rows() -> tuple[tuple[ChatExample, ...], tuple[ChatExample, ...], dict[str, str]]:
@@ -95,7 +96,7 @@ def train_language_model(
         hearing.told("measuring")
         train, valid = (list(read_examples(folder / f"{part}.jsonl", ChatExample)) for part in get_args(Part))
         report = _measured((base, str(folder / MERGED)), valid, chosen, settings, asked.seed)
-        lesson = _lesson(asked, train, chosen, settings, outcome.seconds)
+        lesson = _lesson(asked, train, chosen, settings, outcome.seconds, known)
         entry, live = registered(
             folder, lesson, report, settings, system=TUNED, baseline=BASE, metric=MAIN_METRIC, promote=asked.promote
         )
@@ -141,7 +142,12 @@ def _measured(
 
 
 def _lesson(
-    asked: LlmTrainingAsked, train: Sequence[ChatExample], chosen: LlmSettings, settings: Settings, seconds: float
+    asked: LlmTrainingAsked,
+    train: Sequence[ChatExample],
+    chosen: LlmSettings,
+    settings: Settings,
+    seconds: float,
+    known: int,
 ) -> Lesson:
     return Lesson(
         kind="llm",
@@ -153,6 +159,7 @@ def _lesson(
         base=asked.base or settings.language_model_name,
         seed=asked.seed,
         seconds=seconds,
+        erasures=known,
     )
 
 

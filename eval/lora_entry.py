@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from eval.own_shop import Told
+from eval.own_shop import Told, erasures
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.served import Progress
 from finetune.lora.adapter import ADAPTER, MERGED
@@ -60,6 +60,8 @@ class Lesson:
     base: str
     seed: int
     seconds: float
+    erasures: int
+    """People who had been erased before it began."""
 
 
 def drawn(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
@@ -103,7 +105,10 @@ def registered(
     metric: str,
     promote: bool,
 ) -> tuple[Entry, bool]:
-    """The entry, and whether it is live: where `promote`, and `system` is not behind `baseline`."""
+    """The entry, and whether it is live: where `promote`, and `system` is not behind `baseline`.
+
+    Where somebody was erased while it learned it is withdrawn for good.
+    """
     registry, commit = Registry(settings.home), commit_of(Path(__file__).parent)
     before = registry.live(lesson.kind)
     comparison = comparison_of(report, baseline, metric, before.id if before else "")
@@ -128,6 +133,9 @@ def registered(
         comparison=comparison,
     )
     entry = registry.register(card, lambda into: _moved(folder, into), lesson.people)
+    if erasures(settings) != lesson.erasures:
+        registry.withdraw(lesson.kind, [entry.id])
+        return entry, False
     live = promote and comparison.difference >= 0
     if live:
         registry.promote(entry.id)

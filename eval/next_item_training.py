@@ -19,7 +19,7 @@ from app.engines import open_embedder, open_store
 from eval.data.interactions import PURCHASE, Dataset
 from eval.data.stored import read_store
 from eval.learned import MAIN_METRIC, Heard, Learned, card_of
-from eval.own_shop import brought_up_to_date
+from eval.own_shop import brought_up_to_date, erasures
 from eval.recommending import Asked, Bench, measure, split_of
 from eval.served import Progress
 from finetune.next_item import Recipe
@@ -65,7 +65,7 @@ def train_next_item(
     begin = read_ranker(folder) if folder else None
     brought_up_to_date(settings, asked.data, asked.currency, told, progress)
     with closing(open_store(settings)) as store:
-        erasures = store.erasures()  # before reading: whoever is erased meanwhile is seen below
+        known = store.erasures()  # before reading: whoever is erased meanwhile is seen below
         dataset, products = read_store(store, settings.home.resolve().name)
     repeats = _repeat_share(dataset) >= BUY_AGAIN
     split = split_of(dataset, "leave-one-out", repeats=repeats)
@@ -80,7 +80,7 @@ def train_next_item(
     if folder:
         card = replace(card, settings={**card.settings, "begun_from": folder.resolve().name})
     entry = register_ranker(settings.home, ranker.stored, card, dataset.user_ids)
-    stale = _erased_since(settings, erasures)
+    stale = erasures(settings) != known
     if stale:
         told("somebody was erased while it learned from them: not promoted; train again")
         Registry(settings.home).withdraw("next-item", [entry.id])
@@ -98,11 +98,6 @@ def _folder(name: str, home: Path) -> Path:
 def register_ranker(home: Path, stored: StoredRanker, card: ModelCard, people: Sequence[str]) -> Entry:
     """`people`: ids of all whom it learned from."""
     return Registry(home).register(card, lambda folder: write_ranker(stored, folder), people)
-
-
-def _erased_since(settings: Settings, erasures: int) -> bool:
-    with closing(open_store(settings)) as store:
-        return store.erasures() != erasures
 
 
 def _is_ahead(report: Mapping[str, object]) -> bool:

@@ -38,3 +38,9 @@ def own_shop(settings: Settings) -> Iterator[Shop]:
     """As it is served, without a language model."""
     with closing(open_shop(settings.model_copy(update={"language_model": "none"}))) as shop:
         yield shop
+
+
+def erasures(settings: Settings) -> int:
+    """How many people have been erased: where it moves while something learns, it may have learned from one of them."""
+    with closing(open_store(settings)) as store:
+        return store.erasures()

@@ -21,11 +21,10 @@ from eval.known_item import FORMS, KnownItemQuery, known_item_queries
 from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.metrics import judged_labels, measured, measures, padded
-from eval.own_shop import brought_up_to_date, own_shop
+from eval.own_shop import brought_up_to_date, erasures, own_shop
 from eval.search import SearchSystem, rank_one_by_one
 from eval.served import Served, adopt, dense_of, reranking_by, systems_of
 from finetune.examples import Question, read_examples
-from finetune.lora.job import Outcome
 from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
 from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
 from finetune.question_sets import QuestionSet
@@ -86,7 +85,7 @@ def train_for_search(
     """
     chosen = _settings(asked)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
-    base = asked.base or encoder_path(settings.embedder_model)
+    base, known = asked.base or encoder_path(settings.embedder_model), erasures(settings)
     with own_shop(settings) as shop:
 
         def rows() -> tuple[tuple[Question, ...], tuple[Question, ...], dict[str, str]]:
@@ -100,7 +99,7 @@ def train_for_search(
             report = _measured(asked, shop, folder, settings, hearing)
             entry, live = registered(
                 folder,
-                _lesson(asked, folder, shop, chosen, settings, outcome),
+                _lesson(asked, folder, shop, chosen, settings, outcome.seconds, known),
                 report,
                 settings,
                 system=TUNED,
@@ -112,7 +111,13 @@ def train_for_search(
 
 
 def _lesson(
-    asked: SearchTrainingAsked, folder: Path, shop: Shop, chosen: LoraSettings, settings: Settings, outcome: Outcome
+    asked: SearchTrainingAsked,
+    folder: Path,
+    shop: Shop,
+    chosen: LoraSettings,
+    settings: Settings,
+    seconds: float,
+    known: int,
 ) -> Lesson:
     rows = list(read_examples(folder / TRAIN, Question))
     with shop.live.read() as indexes:
@@ -126,7 +131,8 @@ def _lesson(
         settings={"questions": asked.questions, "each": asked.each, **asdict(chosen)},
         base=asked.base or settings.embedder_model,
         seed=asked.seed,
-        seconds=outcome.seconds,
+        seconds=seconds,
+        erasures=known,
     )
 
 

@@ -129,6 +129,19 @@ def test_nothing_is_left_of_the_training(trained: Trained, settings: Settings) -
     assert {path.name for path in entry.folder.iterdir()} >= {"adapter", "merged", "card.json"}
 
 
+def test_who_is_erased_while_it_learns_takes_the_model_along(
+    settings: Settings, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter((0, 1))
+    for module in ("search_training", "lora_entry"):
+        monkeypatch.setattr(f"eval.{module}.erasures", lambda settings: next(counted))
+    home = settings.model_copy(update={"home": tmp_path})
+    _, entry, live = train_for_search(replace(asked("encoder", data), questions=32), home, quiet())
+    assert not live
+    with pytest.raises(InvalidInput, match="withdrawn for good"):
+        Registry(tmp_path).promote(entry.id, force=True)
+
+
 def test_a_setting_that_does_not_exist_is_refused_before_anything_is_done(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="there is no setting 'ranks'"):
         train_for_search(
