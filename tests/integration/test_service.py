@@ -1,6 +1,7 @@
 """The HTTP contract, over the real application."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,7 +222,7 @@ def test_readiness_names_the_trained_models_in_use(client: TestClient, settings:
     registry = Registry(settings.home)
     live: LiveModel[object] = LiveModel(registry, "next-item", lambda entry: (entry.folder / WEIGHTS).read_text())
     shop = client.app.state.shop  # type: ignore[attr-defined]
-    shop.trained = (live,)
+    shop.retrieval = replace(shop.retrieval, trained=(live,))
     assert client.get("/health/ready").json()["models"] == {}
     for number in range(2):
         entry = registered(registry, number)

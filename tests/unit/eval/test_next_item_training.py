@@ -229,7 +229,7 @@ def test_a_ranker_that_knows_other_vectors_is_not_used_and_named(
     build_index(settings)
     shop = open_shop(settings)
     try:
-        (model,) = shop.trained
+        model = next(each for each in shop.trained if each.kind == "next-item")
         assert model.current() is None
         assert "embedded by hashing/256, the shop uses hashing/other" in (model.problem or "")
         assert "tasteline train next-item" in (model.problem or "")
