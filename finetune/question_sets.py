@@ -1,8 +1,8 @@
 """Sets of questions on disk, each a folder `datasets/NAME` under the home: what encoder and reranker are trained on.
 
 Takes divided questions and how they came about, writes `train.jsonl`, `valid.jsonl` and `dataset.json`; gives them
-back, without the rows of people whom the store no longer knows, checked against leaks; removes a person from every set.
-How questions are made is `finetune.question_making`.
+back, without the rows of people whom the store no longer knows, checked against leaks. How questions are made is
+`finetune.question_making`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from finetune.examples import Question, read_examples, write_examples
@@ -100,7 +99,7 @@ def read_question_set(home: Path, name: str, store: EventStore) -> QuestionSet:
     """
     folder = folder_of(home, name)
     about = _about(folder)
-    if _checksum(folder) != about.checksum:
+    if _checksum(folder) != about.checksum and store.erasures() == about.erasures:  # an erasure takes rows away
         raise InvalidInput(f"{folder} was changed since it was written. Make the set of questions anew.")
     train, valid = (tuple(read_examples(folder / f"{side}.jsonl", Question)) for side in SIDES)
     check_division(train, valid, about.cut)
@@ -125,55 +124,6 @@ def folder_of(home: Path, name: str) -> Path:
     if not name or name.startswith(".") or Path(name).name != name:
         raise InvalidInput(f"{name!r} is no name for a set of questions.", field="name")
     return home / FOLDER / name
-
-
-def remove_person(home: Path, user_id: str) -> int:
-    """Removes the rows that carry this person's id from every file of every set under `home`; how many there were.
-
-    Rows of questions and of chats alike. Each file is replaced in one step; where it is cut off, repeat it. What a
-    broken-off writing left behind goes too. A set without a row of theirs is not touched.
-    """
-    removed = 0
-    for folder in sorted(path for path in (home / FOLDER).glob("*") if path.is_dir()):
-        for leftover in folder.rglob("*.tmp"):
-            leftover.unlink()
-        if folder.name.startswith("."):
-            shutil.rmtree(folder)
-            continue
-        taken = sum(_without(path, user_id) for path in sorted(folder.rglob("*.jsonl")))
-        removed += taken
-        _told_anew(folder)
-    return removed
-
-
-def _without(path: Path, user_id: str) -> int:
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if not _is_of(line, user_id)]
-    if len(kept) < len(lines):
-        writing = path.with_suffix(".tmp")
-        writing.write_bytes(b"".join(kept))
-        os.replace(writing, path)
-    return len(lines) - len(kept)
-
-
-def _is_of(line: bytes, user_id: str) -> bool:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(row, dict) and row.get("user_id") == user_id
-
-
-def _told_anew(folder: Path) -> None:
-    """Counts and checksum as the rows now are, also where a removal was cut off before it came here."""
-    try:
-        about = _about(folder)
-    except (NotFound, InvalidInput):
-        return  # another kind of set
-    if _checksum(folder) != about.checksum:
-        writing = folder / f"{ABOUT}.tmp"
-        writing.write_bytes(_ABOUT.dump_json(_counted(about, folder), indent=2) + b"\n")
-        os.replace(writing, folder / ABOUT)
 
 
 def _counted(about: About, folder: Path) -> About:

@@ -138,7 +138,9 @@ def _without_lines(path: Path, theirs: Callable[[bytes], bool]) -> int:
 
 
 def _cleaned(home: Path, user_id: str) -> Iterator[tuple[str, int]]:
-    """(file, rows removed)"""
+    """(file, rows removed). What a broken-off writing of a data set left behind goes too."""
+    for leftover in (home / DATASETS).rglob("*.tmp"):
+        leftover.unlink()
     for path in sorted((home / DATASETS).rglob("*.jsonl")):
         yield str(path.relative_to(home)), remove_person(path, user_id)
     named = _naming(user_id)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from finetune.examples import ChatExample, Question, read_examples, write_examples
+from finetune.examples import Question
 from finetune.question_sets import (
     About,
     QuestionSet,
     folder_of,
     read_question_set,
-    remove_person,
     write_question_set,
 )
 from retrieval.adapters.store_sql import SqlStore
+from retrieval.erasure import remove_person
 from tasteline.errors import InvalidInput, NotFound
-from tasteline.types import ChatMessage, Event, EventType
+from tasteline.types import Event, EventType
 from tests.unit.finetune.test_splitting import (
     CUT,
     TRAIN_PERSON,
@@ -116,46 +116,14 @@ def test_a_store_that_knows_nobody_leaves_what_is_nobodys(written: QuestionSet, 
     assert [row.origin for row in (*read.train, *read.valid)] == ["kind", "kind"]
 
 
-def test_removing_a_person_leaves_no_byte_of_theirs(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
-    write_question_set(tmp_path, about("second"), TRAIN[2:], VALID)
-    chats = [
-        ChatExample(task="judging", messages=(ChatMessage("user", "tea?"),), answer="yes", user_id=person)
-        for person in (TRAIN_PERSON, OTHER)
-    ]
-    write_examples(chats, ChatExample, tmp_path / "datasets" / "talks" / "train.jsonl")
-    (tmp_path / "datasets" / "mine" / "train.tmp").write_text(f"left by a crash: {TRAIN_PERSON}")
-    making = tmp_path / "datasets" / ".third.making"
-    making.mkdir()
-    (making / "train.jsonl").write_text(f'{{"user_id": "{TRAIN_PERSON}"}}')
-    assert remove_person(tmp_path, TRAIN_PERSON) == 2 + 1 + 1
-    for path in (tmp_path / "datasets").rglob("*"):
-        assert path.is_dir() or TRAIN_PERSON not in path.read_text()
+def test_a_set_is_read_after_an_erasure_took_its_rows(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:
+    assert remove_person(tmp_path / "datasets" / "mine" / "train.jsonl", TRAIN_PERSON) == 2
+    with pytest.raises(InvalidInput, match="was changed"):
+        read_question_set(tmp_path, "mine", store)
     store.erase_user(TRAIN_PERSON)
     read = read_question_set(tmp_path, "mine", store)
     assert read.train == (TRAIN[0], TRAIN[3])
     assert read.forgotten == 0
-    assert read.about.origins["train"] == {"kind": 1, "search_click": 1}
-    assert list(read_examples(tmp_path / "datasets" / "talks" / "train.jsonl", ChatExample)) == chats[1:]
-    assert remove_person(tmp_path, TRAIN_PERSON) == 0
-
-
-def test_a_removal_that_was_cut_off_is_finished_by_the_next(
-    written: QuestionSet, tmp_path: Path, store: SqlStore
-) -> None:
-    train = tmp_path / "datasets" / "mine" / "train.jsonl"
-    write_examples([TRAIN[0], TRAIN[3]], Question, train)  # gone from the rows, not yet told in dataset.json
-    with pytest.raises(InvalidInput, match="was changed"):
-        read_question_set(tmp_path, "mine", store)
-    assert remove_person(tmp_path, TRAIN_PERSON) == 0
-    assert read_question_set(tmp_path, "mine", store).train == (TRAIN[0], TRAIN[3])
-
-
-def test_nobody_is_removed_by_a_likeness(written: QuestionSet, tmp_path: Path) -> None:
-    before = (tmp_path / "datasets" / "mine" / "train.jsonl").read_bytes()
-    assert remove_person(tmp_path, TRAIN_PERSON + "1") == 0
-    assert remove_person(tmp_path, "tea") == 0
-    assert (tmp_path / "datasets" / "mine" / "train.jsonl").read_bytes() == before
-    assert remove_person(tmp_path / "elsewhere", TRAIN_PERSON) == 0
 
 
 def test_what_leaks_is_neither_written_nor_read(written: QuestionSet, tmp_path: Path, store: SqlStore) -> None:

@@ -11,8 +11,8 @@ import torch
 from finetune.examples import Question
 from finetune.lora.folder import is_prepared, prepare, run
 from finetune.lora.settings import EncoderSettings
-from finetune.question_sets import FOLDER, remove_person
 from finetune.training import Epoch
+from retrieval.erasure import remove_person
 from tests.unit.finetune.test_reranker import QUESTIONS, TEXTS
 from tests.unit.tiny_models import make_encoder
 
@@ -55,8 +55,8 @@ def test_only_the_same_job_is_gone_on_with(tmp_path: Path, base: str) -> None:
 
 
 def test_an_erasure_finds_the_rows_and_the_job_begins_anew(tmp_path: Path, base: str) -> None:
-    folder = prepared(tmp_path / FOLDER / "training-encoder", base)
-    assert remove_person(tmp_path, "u3") == sum(row.user_id == "u3" for row in (*ROWS, *ROWS[:4]))
+    folder = prepared(tmp_path / "training-encoder", base)
+    assert remove_person(folder / "train.jsonl", "u3") == sum(row.user_id == "u3" for row in ROWS)
     assert b'"u3"' not in (folder / "train.jsonl").read_bytes()
     assert not is_prepared(folder, "encoder", base, SETTINGS)
 
