@@ -21,7 +21,7 @@ from tasteline.types import RankedProduct, Ranking, Scores
 
 RERANKER_WEIGHT = 0.2
 """Of the cross-encoder's say beside the first stage's, both scaled to the list. One of 22M parameters that had learned
-from 1,200 questions took .010 at .2 and .032 at .5 from nDCG@10 .592 on 360 queries of kept products (20 products read):
+from 1,200 questions took .010 at .2 and .032 at .5 from nDCG@10 .592 on 360 queries of kept products (20 read):
 one that knows more may say more, one that knows less must not spoil much. docs/adr/0020."""
 STAGE = "reranker"
 
