@@ -115,6 +115,7 @@ def test_they_agree_with_the_reference(name: str, make: Callable[[str], Reranker
     assert (reference > 1).any() or (reference < 0).any(), "logits, no probabilities"
 
 
+@pytest.mark.slow
 def test_a_classifier_of_several_labels_is_refused(tmp_path: Path) -> None:
     from retrieval.adapters.reranker_openvino import OpenVinoReranker
     from retrieval.adapters.reranker_sentence_transformers import SentenceTransformersReranker

@@ -163,6 +163,7 @@ def llm(settings: Settings, data: Path) -> Trained:
     return train_language_model(chosen, settings, quiet())
 
 
+@pytest.mark.slow
 def test_answers_become_likelier(llm: Trained) -> None:
     report, entry, live = llm
     systems = cast(dict[str, dict[str, float]], report["systems"])
@@ -178,6 +179,7 @@ def test_tasks_are_chosen_by_name() -> None:
         tasks_of("words")
 
 
+@pytest.mark.slow
 def test_a_worse_model_is_promoted_by_force_only(llm: Trained, settings: Settings) -> None:
     report, entry, _ = llm
     rows = [dict(cast(dict[str, object], row)) for row in cast(list[object], report["comparisons"])]

@@ -179,6 +179,7 @@ def test_without_tests_overlapping_intervals_tie() -> None:
     assert best_of(read({"systems": systems, "intervals": intervals}), "log_loss") == ("a", frozenset({"b"}))
 
 
+@pytest.mark.slow
 def test_every_result_of_this_repository_has_its_section(tmp_path: Path) -> None:
     out = write_report([RESULTS], tmp_path / "deep" / "report.html")
     html = out.read_text()
