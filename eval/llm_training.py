@@ -54,9 +54,9 @@ class LlmTrainingAsked:
     assignments: tuple[str, ...] = ()
     """name=value, which overrule the file."""
     tasks: tuple[Task, ...] = TASKS
-    rows: int = 300
+    rows: int = 160
     """To learn from, at most; drawn by chance, from each task as many."""
-    measured: int = 120
+    measured: int = 40
     seed: int = 0
     promote: bool = True
 

@@ -67,7 +67,7 @@ class SearchTrainingAsked:
     """name=value, which overrule the file."""
     each: int = QuestionRecipe().each
     """Queries made for each product."""
-    questions: int = 4_000
+    questions: int = 2_000
     """To learn from, at most; drawn by chance where there are more."""
     queries: int = 150
     """Of each form, for the measuring."""

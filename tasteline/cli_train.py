@@ -79,7 +79,7 @@ def encoder(
     file: SettingsFile = None,
     assignments: Set = None,
     each: Each = 2,
-    questions: Questions = 4_000,
+    questions: Questions = 2_000,
     seed: Seed = 0,
     promote: Promote = True,
     as_json: AsJson = False,
@@ -102,7 +102,7 @@ def reranker(
     file: SettingsFile = None,
     assignments: Set = None,
     each: Each = 2,
-    questions: Questions = 4_000,
+    questions: Questions = 2_000,
     seed: Seed = 0,
     promote: Promote = True,
     as_json: AsJson = False,
@@ -124,7 +124,7 @@ def llm(
     tasks: Annotated[
         str | None, typer.Option(help="Of judging, interests, understanding, wording; default: all.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 300,
+    rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 160,
     seed: Seed = 0,
     promote: Promote = True,
     as_json: AsJson = False,

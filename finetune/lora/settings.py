@@ -56,7 +56,7 @@ class LoraSettings:
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Positive = 1.0
     """Largest norm of a step's gradient."""
-    epochs: Count = 2
+    epochs: Count = 1
     """At most."""
     minutes: Positive | None = None
     """Of learning, at most, over all sittings. The rate falls as if there were no limit. Where it cuts in, the result
@@ -124,7 +124,14 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = MappingProxyType(
     {
         "cpu": {},
         # A GPU is idle on the batches of a CPU: more in a forward pass, more in a step, and a faster rate for that.
-        "gpu": {"device": "gpu", "batch_tokens": 65_536, "graph_tokens": 262_144, "batch": 128, "learning_rate": 1e-3},
+        "gpu": {
+            "device": "gpu",
+            "batch_tokens": 65_536,
+            "graph_tokens": 262_144,
+            "batch": 128,
+            "learning_rate": 1e-3,
+            "epochs": 3,
+        },
     }
 )
 _LISTED = ("targets",)
