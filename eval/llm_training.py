@@ -54,7 +54,7 @@ class LlmTrainingAsked:
     assignments: tuple[str, ...] = ()
     """name=value, which overrule the file."""
     tasks: tuple[Task, ...] = TASKS
-    rows: int = 160
+    rows: int = 96
     """To learn from, at most; drawn by chance, from each task as many."""
     measured: int = 40
     seed: int = 0

@@ -124,7 +124,7 @@ def llm(
     tasks: Annotated[
         str | None, typer.Option(help="Of judging, interests, understanding, wording; default: all.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 160,
+    rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 96,
     seed: Seed = 0,
     promote: Promote = True,
     as_json: AsJson = False,
