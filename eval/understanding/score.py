@@ -23,6 +23,7 @@ from app.agent.dialogue import DialogueState
 from app.agent.evidence import Evidence
 from app.agent.situation import Situation, read
 from app.agent.understanding import Trace, Understanding, evident
+from app.encoders import MERGED
 from app.engines import open_language_model
 from app.llm.asking import Asker
 from app.telemetry import Metrics
@@ -286,7 +287,7 @@ def _open_tuned(settings: Settings, tuned: str) -> LanguageModel | None:
         entry = Registry(settings.home).find(tuned)
         if entry.card.kind != "llm":
             raise InvalidInput(f"{entry.id} is a {entry.card.kind} and no language model", field="tuned")
-        folder = entry.folder
+        folder = entry.folder / MERGED
     changed = {"language_model": "transformers", "language_model_name": str(folder)}
     return open_language_model(settings.model_copy(update=changed))
 
