@@ -92,7 +92,8 @@ def train_language_model(
         hearing.told(f"llm learns from {len(train):,} chats")
         return train, _rows(settings.home, "valid", asked.measured, asked), {}
 
-    with learned(settings.home, "llm", base, chosen, rows, hearing) as (folder, outcome):
+    made = f"{asked.tasks} {asked.rows} {asked.measured} {asked.seed}"
+    with learned(settings.home, "llm", base, chosen, made, rows, hearing) as (folder, outcome):
         hearing.told("measuring")
         train, valid = (list(read_examples(folder / f"{part}.jsonl", ChatExample)) for part in get_args(Part))
         report = _measured((base, str(folder / MERGED)), valid, chosen, settings, asked.seed)

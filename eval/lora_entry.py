@@ -76,15 +76,16 @@ def learned(
     kind: Kind,
     base: str,
     settings: LoraSettings,
+    made: str,
     rows: Callable[[], tuple[Rows, Rows, Mapping[str, str]]],
     hearing: Hearing,
 ) -> Iterator[tuple[Path, Outcome]]:
     """The folder of a trained model, called as the entry will be: vectors and graphs made of it are found again after
-    promotion. `rows`: to learn from, to stop by, and texts of products; not asked for where a job that was broken off
-    goes on with those that it had."""
+    promotion. `rows`: to learn from, to stop by, and texts of products; not asked for where a job that was broken off,
+    of the same settings and with rows `made` in the same way, goes on with those that it had."""
     folder = home / FOLDER / f"training-{kind}"
-    if not is_prepared(folder, kind, base, settings):
-        prepare(folder, kind, base, settings, *rows())
+    if not is_prepared(folder, kind, base, settings, made):
+        prepare(folder, kind, base, settings, *rows(), made)
     outcome = run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), hearing.step)
     named = folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3)))
     folder.rename(named)

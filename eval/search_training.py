@@ -89,12 +89,13 @@ def train_for_search(
     with own_shop(settings) as shop:
 
         def rows() -> tuple[tuple[Question, ...], tuple[Question, ...], dict[str, str]]:
-            made = _questions(shop, asked, settings.home, hearing)
-            taken = drawn(made.train, asked.questions, asked.seed)
-            hearing.told(f"{asked.kind} learns from {len(taken):,} of {len(made.train):,} questions")
-            return taken, made.valid, _texts(shop.live)
+            questions = _questions(shop, asked, settings.home, hearing)
+            taken = drawn(questions.train, asked.questions, asked.seed)
+            hearing.told(f"{asked.kind} learns from {len(taken):,} of {len(questions.train):,} questions")
+            return taken, questions.valid, _texts(shop.live)
 
-        with learned(settings.home, asked.kind, base, chosen, rows, hearing) as (folder, outcome):
+        made = f"{asked.each} {asked.questions} {asked.seed}"
+        with learned(settings.home, asked.kind, base, chosen, made, rows, hearing) as (folder, outcome):
             hearing.told("measuring")
             report = _measured(asked, shop, folder, settings, hearing)
             entry, live = registered(

@@ -45,20 +45,23 @@ def prepare(
     train: Rows,
     valid: Rows,
     texts: Mapping[str, str] | None = None,
+    made: str = "",
 ) -> None:
-    """In the place of whatever lay there. `texts`: of products by id, for questions."""
+    """In the place of whatever lay there. `texts`: of products by id, for questions. `made`: how the rows were."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, rows in (("train", train), ("valid", valid)):
         write_examples(rows, ChatExample if kind == "llm" else Question, folder / f"{name}.jsonl")  # type: ignore[type-var]
     (folder / TEXTS).write_text(json.dumps(texts or {}), encoding="utf-8")
-    (folder / JOB).write_text(_job(folder, kind, base, settings), encoding="utf-8")  # last: now it can be gone on with
+    (folder / JOB).write_text(
+        _job(folder, kind, base, settings, made), encoding="utf-8"
+    )  # last: now it can be gone on with
 
 
-def is_prepared(folder: Path, kind: Kind, base: str, settings: LoraSettings) -> bool:
+def is_prepared(folder: Path, kind: Kind, base: str, settings: LoraSettings, made: str = "") -> bool:
     """Was this very job broken off, and has nobody been erased from its rows since?"""
     path = folder / JOB
-    return path.is_file() and path.read_text(encoding="utf-8") == _job(folder, kind, base, settings)
+    return path.is_file() and path.read_text(encoding="utf-8") == _job(folder, kind, base, settings, made)
 
 
 def run(
@@ -105,9 +108,9 @@ def _trained(
     return train_reranker(train, texts, base, settings, valid=valid, told=told, stepped=stepped, checkpoint=checkpoint)
 
 
-def _job(folder: Path, kind: Kind, base: str, settings: LoraSettings) -> str:
+def _job(folder: Path, kind: Kind, base: str, settings: LoraSettings, made: str) -> str:
     rows = sha256(b"".join((folder / f"{name}.jsonl").read_bytes() for name in ("train", "valid"))).hexdigest()
-    return json.dumps({"kind": kind, "base": base, "settings": asdict(settings), "rows": rows})
+    return json.dumps({"kind": kind, "base": base, "settings": asdict(settings), "made": made, "rows": rows})
 
 
 def _launch(folder: Path, settings: LoraSettings) -> None:

@@ -51,6 +51,7 @@ def test_only_the_same_job_is_gone_on_with(tmp_path: Path, base: str) -> None:
     assert is_prepared(folder, "encoder", base, SETTINGS)
     assert not is_prepared(folder, "encoder", base, replace(SETTINGS, rank=4))
     assert not is_prepared(folder, "encoder", "another", SETTINGS)
+    assert not is_prepared(folder, "encoder", base, SETTINGS, "of more rows")
     assert not is_prepared(tmp_path / "none", "encoder", base, SETTINGS)
 
 
