@@ -12,7 +12,7 @@ from app import engines, indexing, learned_ranking
 from app.encoders import Encoders
 from retrieval.model_card import KINDS, ModelKind
 from retrieval.registry import Registry
-from tasteline.errors import DeadlineExceeded, InvalidInput, TastelineError
+from tasteline.errors import InvalidInput, TastelineError
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import ChatMessage
@@ -82,18 +82,12 @@ def _language_model(settings: Settings) -> str:
     if model is None:
         return "none: replies are templates"
     with contextlib.closing(model):
+        engines.wait_until_loaded(model, PATIENCE_SECONDS)
         heard = asyncio.run(_first_word(model))
         return f"{model.name} by {settings.language_model}, which answers {heard}"
 
 
 async def _first_word(model: LanguageModel) -> str:
-    """Waits for weights to be loaded or a server to be found, then asks something."""
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not model.ready:
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise DeadlineExceeded(f"{model.name} is not ready after {PATIENCE_SECONDS:g} s; is its server up?") from None
     hello = [ChatMessage("user", "Say hello.")]
     written = [piece.text async for piece in model.stream(hello, max_tokens=4, timeout=PATIENCE_SECONDS)]
     return repr("".join(written))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from tasteline.errors import InvalidInput, SetupError
+from tasteline.errors import EngineFailed, InvalidInput, SetupError
 from tasteline.ports import Embedder, LanguageModel, Reranker, Store, VectorIndex
 from tasteline.settings import Settings
+
+LOADING_SECONDS = 300.0
+"""For the first start of an engine, which converts the weights."""
 
 
 def open_store(settings: Settings) -> Store:
@@ -81,6 +84,7 @@ def new_vectors(settings: Settings, dimension: int) -> VectorIndex:
     return FaissVectorIndex(dimension)
 
 
+@runtime_checkable
 class Warming(LanguageModel, Protocol):
     """An engine that loads beside the first requests."""
 
@@ -143,6 +147,16 @@ def open_language_model(settings: Settings) -> LanguageModel | None:
             settings.language_model_url, settings.language_model_name, key, max_waiting=settings.language_model_waiting
         )
     return _in_process(settings)
+
+
+def wait_until_loaded(model: LanguageModel, seconds: float = LOADING_SECONDS) -> None:
+    """Until it would answer at once. Raises EngineFailed, with what kept it from loading."""
+    if not isinstance(model, Warming):
+        return
+    try:
+        model.warm().result(seconds)
+    except TimeoutError:
+        raise EngineFailed(f"The language model {model.name} did not load within {seconds:g} s.") from None
 
 
 def _in_process(settings: Settings) -> LanguageModel:

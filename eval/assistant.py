@@ -26,7 +26,7 @@ from prometheus_client import Counter as Metric
 from app.agent.pipeline import Answer
 from app.agent.situation import ChatTurn
 from app.bootstrap import open_shop
-from app.engines import open_language_model, open_store
+from app.engines import open_language_model, open_store, wait_until_loaded
 from app.indexing import build_index
 from app.shop import Shop
 from eval import demo_shop
@@ -36,15 +36,11 @@ from eval.wrapped_model import WrappedModel
 from prompts.facts import ReplyFacts
 from prompts.reply import render_parts
 from prompts.wording import render_wording
-from tasteline.errors import EngineFailed
-from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import ChatMessage, EventType, Piece, Product
 
 ANSWERS = 500
 AT_ONCE = 4
-WARM_SECONDS = 300.0
-"""For the first start of an engine, which converts the weights."""
 PATIENCE_SECONDS = 30.0
 """For the model's words: what is measured is their truth, so that a busy machine should not silence it."""
 SHOP_NAME = "Larkspur & Co."
@@ -150,7 +146,8 @@ def run_claims(
     talks = talks_of(products, [person.id for person in people], answers, seed)
     model = open_language_model(chosen)
     with closing(open_shop(chosen, language_model=Recording(model) if model else None)) as shop:
-        _wait_for(model)
+        if model is not None:
+            wait_until_loaded(model)
         replies = asyncio.run(_talk(shop, talks, progress))
         counters = {
             "sentences": _counted(shop.metrics.sentences, "verdict"),
@@ -311,15 +308,6 @@ def _filled(settings: Settings, products: Sequence[Product]) -> Settings:
             store.put_products(products)
     build_index(chosen)
     return chosen
-
-
-def _wait_for(model: LanguageModel | None) -> None:
-    """Until it would answer at once."""
-    end = perf_counter() + WARM_SECONDS
-    while model is not None and not model.ready:
-        if perf_counter() > end:
-            raise EngineFailed(f"{model.name} was not ready after {WARM_SECONDS:.0f} s")
-        asyncio.run(asyncio.sleep(0.2))
 
 
 def _counted(metric: Metric, label: str) -> dict[str, int]:

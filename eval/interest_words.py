@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from app.agent.interest_words import InterestWords, InterestWriter
-from app.engines import open_language_model
+from app.engines import open_language_model, wait_until_loaded
 from app.llm.asking import Asker
 from app.shop import Shop
 from app.telemetry import Metrics
@@ -88,6 +88,7 @@ def run(
         written = Written((), np.zeros(0))
         if model is not None:
             with closing(model):
+                wait_until_loaded(model)
                 written = asyncio.run(_written(shop, model, drawn[:worded], progress))
         measured = _measured(shop, drawn, told, written)
     return {
@@ -120,8 +121,6 @@ async def _written(
     shop: Shop, model: LanguageModel | None, drawn: Sequence[Case], progress: Progress | None
 ) -> Written:
     writer = InterestWriter(Asker(model, Metrics()), shop.live, shop.store, model is not None)
-    if model is not None:
-        await _loaded(model)
     together = asyncio.Semaphore(AT_ONCE)
     done = 0
 
@@ -137,13 +136,6 @@ async def _written(
 
     found = await asyncio.gather(*map(one, drawn))
     return Written(tuple(words for words, _ in found), np.array([took for _, took in found]))
-
-
-async def _loaded(model: LanguageModel) -> None:
-    """The service does not wait for an engine that loads; a measurement does."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not model.ready and time.monotonic() < until:
-        await asyncio.sleep(0.1)
 
 
 def _measured(shop: Shop, drawn: Sequence[Case], told: Written, written: Written) -> dict[str, dict[str, Values]]:

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from retrieval.adapters.loading import LOADING
 from tasteline.errors import MissingExtra
 
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -58,15 +59,16 @@ def load(model: str) -> tuple[Any, Any]:
     base = base_of(model)
     source = base or model
     own_tokenizer = base is None or (Path(model) / "tokenizer_config.json").is_file()
-    try:
-        network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
-        tokenizer = AutoTokenizer.from_pretrained(model if own_tokenizer else source)
-    except OSError as error:
-        raise _missing(source) from error
-    if base is not None:
-        from peft import PeftModel
+    with LOADING:
+        try:
+            network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+            tokenizer = AutoTokenizer.from_pretrained(model if own_tokenizer else source)
+        except OSError as error:
+            raise _missing(source) from error
+        if base is not None:
+            from peft import PeftModel
 
-        network = PeftModel.from_pretrained(network, model).merge_and_unload()
+            network = PeftModel.from_pretrained(network, model).merge_and_unload()
     return network.to(device).eval(), tokenizer
 
 

@@ -24,7 +24,7 @@ from app.agent.evidence import Evidence
 from app.agent.situation import Situation, read
 from app.agent.understanding import Trace, Understanding, evident
 from app.encoders import MERGED
-from app.engines import open_language_model
+from app.engines import open_language_model, wait_until_loaded
 from app.llm.asking import Asker
 from app.telemetry import Metrics
 from eval import demo_shop
@@ -35,7 +35,7 @@ from retrieval.catalogue import Catalogue
 from retrieval.registry import Registry
 from retrieval.search import SearchQuery, understood
 from retrieval.understanding import Vocabulary, merge, understand
-from tasteline.errors import EngineFailed, InvalidInput
+from tasteline.errors import InvalidInput
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import Filters, Product, Sort, Turn, Understood
@@ -54,8 +54,6 @@ TEMPLATE: Final[Style] = "template"
 TIMEOUT = 120.0
 """Seconds for one answer: what is measured is what the model can do, and its time beside it."""
 PARALLEL = 8
-LOADING = 120.0
-"""Seconds that an engine may take to load."""
 
 Limit = tuple[str, ...]
 """One hard limit in comparable form: ("price_max", "5000"), ("attribute", "color", "red")."""
@@ -260,8 +258,9 @@ def run(settings: Settings, split: Split, parallel: int = PARALLEL, tuned: str |
         for model in models:
             if model is not None:
                 opened.callback(model.close)
+                wait_until_loaded(model)
         askers = [Asker(model, Metrics()) if model is not None else None for model in models]
-        found = asyncio.run(_when_ready(models, requests, askers, parallel))
+        found = asyncio.run(evaluate(requests, demo_shop.products(), askers[0], parallel, askers[1]))
     return {
         "task": "assistant",
         "part": "understanding",
@@ -290,21 +289,6 @@ def _open_tuned(settings: Settings, tuned: str) -> LanguageModel | None:
         folder = entry.folder / MERGED
     changed = {"language_model": "transformers", "language_model_name": str(folder)}
     return open_language_model(settings.model_copy(update=changed))
-
-
-async def _when_ready(
-    models: Sequence[LanguageModel | None],
-    requests: Sequence[Request],
-    askers: Sequence[Asker | None],
-    parallel: int,
-) -> dict[str, object]:
-    deadline = time.monotonic() + LOADING
-    for model in models:
-        while model is not None and not model.ready:
-            if time.monotonic() > deadline:
-                raise EngineFailed(f"The language model {model.name} did not load within {LOADING:g} s.")
-            await asyncio.sleep(0.1)
-    return await evaluate(requests, demo_shop.products(), askers[0], parallel, askers[1])
 
 
 def _keeps_kind(request: Request, taken: Taken, vocabulary: Vocabulary) -> bool:

@@ -16,6 +16,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+from retrieval.adapters.loading import LOADING
 from retrieval.adapters.openvino_batches import GRAPH, TOKENIZER
 
 MANIFEST = "encoder.json"
@@ -46,7 +47,8 @@ def convert(model: str, folder: Path) -> None:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    encoder = SentenceTransformer(model, device="cpu").eval()
+    with LOADING:
+        encoder = SentenceTransformer(model, device="cpu").eval()
     tokenizer = encoder.tokenizer.backend_tokenizer
     # Padding in the example matters: with an all-ones mask the tracer would drop the mask from the graph.
     example = {

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from retrieval.adapters.loading import LOADING
 from retrieval.text import well_formed
 from tasteline.errors import MissingExtra, SetupError
 from tasteline.types import Vectors
@@ -59,6 +60,7 @@ def _load(model: str, device: str | None) -> Any:
             "The reference embedder needs sentence-transformers.", remedy="pip install sentence-transformers==6.2.0"
         ) from error
     try:
-        return SentenceTransformer(model, device=device)
+        with LOADING:
+            return SentenceTransformer(model, device=device)
     except (OSError, ValueError) as error:
         raise SetupError(f"The encoder '{model}' could not be loaded: {error}", remedy="tasteline doctor") from error

@@ -15,6 +15,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+from retrieval.adapters.loading import LOADING
 from retrieval.adapters.openvino_batches import GRAPH, TOKENIZER
 
 MANIFEST = "reranker.json"
@@ -49,7 +50,8 @@ def convert(model: str, folder: Path) -> None:
     import torch
     from sentence_transformers import CrossEncoder
 
-    encoder = CrossEncoder(model, device="cpu").eval()
+    with LOADING:
+        encoder = CrossEncoder(model, device="cpu").eval()
     if encoder.num_labels != 1:
         raise ValueError(f"a reranker has one label, this model has {encoder.num_labels}")
     taken = encoder.tokenizer.model_input_names

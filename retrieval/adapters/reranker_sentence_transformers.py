@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.adapters.loading import LOADING
 from retrieval.adapters.openvino_conversion import label_of
 from retrieval.text import well_formed
 from tasteline.errors import DeadlineExceeded, MissingExtra, SetupError
@@ -61,7 +62,8 @@ def _load(model: str, device: str | None) -> Any:
             "The reference reranker needs sentence-transformers.", remedy="pip install sentence-transformers==6.2.0"
         ) from error
     try:
-        loaded = CrossEncoder(model, device=device)
+        with LOADING:
+            loaded = CrossEncoder(model, device=device)
     except (OSError, ValueError) as error:
         raise SetupError(f"The reranker '{model}' could not be loaded: {error}", remedy="tasteline doctor") from error
     if loaded.num_labels != 1:

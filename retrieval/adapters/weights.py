@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from retrieval.adapters.loading import LOADING
 from tasteline.errors import MissingExtra
 
 EMBEDDED = "embedded"
@@ -89,7 +90,8 @@ def _convert(gguf: Path, folder: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    _dequantised(gguf).save_pretrained(folder)
+    with LOADING:
+        _dequantised(gguf).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     _check_same_words(tokenizer, AutoTokenizer.from_pretrained(folder))
 

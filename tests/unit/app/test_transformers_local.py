@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -294,3 +296,25 @@ def test_damaged_weights_are_the_engines_failure(folder: Path, tmp_path: Path) -
             asyncio.run(gather(model))
     assert not model.ready
     model.close()
+
+
+def test_models_are_read_one_after_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    read, inside, most = AutoModelForCausalLM.from_pretrained, 0, 0
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        nonlocal inside, most
+        inside, most = inside + 1, max(most, inside + 1)
+        time.sleep(0.2)
+        network = read(*args, **more)
+        inside -= 1
+        return network
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", slowly)
+    models = [TransformersLanguageModel(folder) for _ in range(3)]
+    for load in [model.warm() for model in models]:
+        load.result(timeout=60)
+    for model in models:
+        model.close()
+    assert most == 1
