@@ -24,9 +24,10 @@ from eval.protocols.split import Cases, Repeats
 from eval.recommending import Asked, Bench, learning_of, opened, split_of, systems_of
 from eval.rerank import LOOKED_THROUGH, by_lists, cut_half, recall_of, reordered
 from eval.search import PROTOCOL, SearchSystem, slices, values_of
-from eval.served import Progress, served
+from eval.served import Progress, products_of, served
 from eval.served import systems_of as search_systems
 from eval.systems import NextItemSystem
+from eval.tuned_orders import TunedModels, orders_of
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
@@ -48,6 +49,8 @@ class Rerank:
     """Folder for each system's run."""
     people: int = 2_000
     depth: int = 20
+    models: TunedModels = field(default_factory=TunedModels)
+    """Tuned ones to put in the table: of people's next items, since of searches `eval search` has them."""
 
 
 def run_rerank(
@@ -55,6 +58,8 @@ def run_rerank(
 ) -> dict[str, object]:
     """Judged searches where the folder has them, else people's next items."""
     if any(Path(asked.data).glob("judgements*.csv")):
+        if rerank.models.any:
+            raise InvalidInput("Tuned models put searches in order in `tasteline eval search`.", field="reranker")
         return _searches(asked, rerank, settings, progress)
     return _people(asked, rerank, settings, told, progress)
 
@@ -82,6 +87,10 @@ def _people(
                 orders[system.name] = reordered(system, cases.histories, candidates, items, repeats=repeats)
     given = {each: _numbers(read_run(path), people, dataset, LOOKED_THROUGH) for each, path in rerank.runs.items()}
     orders |= {each: by_lists(candidates, order) for each, order in given.items()}
+    if rerank.models.any:
+        products = products_of(Path(asked.data))
+        for each, order in orders_of(rerank.models, cases.histories, candidates, dataset, products, settings, told):
+            orders[each] = order
     if rerank.out:
         _write(rerank.out, {each: _lists(order, dataset) for each, order in orders.items()}, people)
         _write_questions(rerank.out, cases, people, dataset)

@@ -67,6 +67,8 @@ class SearchTrainingAsked:
     """name=value, which overrule the file."""
     each: int = QuestionRecipe().each
     """Queries made for each product."""
+    next_items: bool = False
+    """Not searches: what people decided for next (`tasteline eval rerank` says what it brings)."""
     questions: int = 2_000
     """To learn from, at most; drawn by chance where there are more."""
     queries: int = 150
@@ -94,7 +96,7 @@ def train_for_search(
             hearing.told(f"{asked.kind} learns from {len(taken):,} of {len(questions.train):,} questions")
             return taken, questions.valid, _texts(shop.live)
 
-        made = f"{asked.each} {asked.questions} {asked.seed}"
+        made = f"{asked.each} {asked.questions} {asked.seed}" + (" next" if asked.next_items else "")
         with learned(settings.home, asked.kind, base, chosen, made, rows, hearing) as (folder, outcome):
             hearing.told("measuring")
             report = _measured(asked, shop, folder, settings, hearing)
@@ -129,7 +131,7 @@ def _lesson(
         people={row.user_id for row in rows if row.user_id is not None},
         products=products,
         rows=len(rows),
-        settings={"questions": asked.questions, "each": asked.each, **asdict(chosen)},
+        settings={"questions": asked.questions, "each": asked.each, "next_items": asked.next_items, **asdict(chosen)},
         base=asked.base or settings.embedder_model,
         seed=asked.seed,
         seconds=seconds,
@@ -146,10 +148,12 @@ def _questions(shop: Shop, asked: SearchTrainingAsked, home: Path, hearing: Hear
     first = Served(shop.searcher.reranked(None))
     with shop.live.read() as indexes:  # nobody else is here
         open_shop = OpenShop(shop.store, indexes, indexes.embedder, first.rank)
-        recipe = QuestionRecipe(each=asked.each, seed=asked.seed)
+        most = 2 * asked.questions if asked.next_items else QuestionRecipe().most
+        recipe = QuestionRecipe(each=asked.each, most=most, next_items=asked.next_items, seed=asked.seed)
         made = make_question_set(home, QUESTIONS, open_shop, recipe, hearing.told, hearing.embedding)
     if not made.train:
-        raise InvalidInput("no question can be made of this catalogue; import products with titles first")
+        lacking = "events of people who decided for two products" if asked.next_items else "products with titles"
+        raise InvalidInput(f"no question can be made of this shop; import {lacking} first")
     return made
 
 

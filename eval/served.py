@@ -119,10 +119,10 @@ def _with_tuned(shop: Shop, tuned: Tuned, settings: Settings, progress: Progress
     plain = shop.searcher.reranked(None)
     reranked = plain
     if tuned.reranker is not None:
-        reranked = plain.reranked(reranking_by(_folder(tuned.reranker, settings), settings))
+        reranked = plain.reranked(reranking_by(folder_of(tuned.reranker, settings), settings))
         yield Served(reranked, f"{OURS} + reranker")
     if tuned.encoder is not None:
-        adopt(shop, _folder(tuned.encoder, settings), settings, progress)
+        adopt(shop, folder_of(tuned.encoder, settings), settings, progress)
         yield dense_of(shop, "tuned encoder")
         yield Served(plain, f"{OURS} + encoder")
         if tuned.reranker is not None:
@@ -141,7 +141,7 @@ def reranking_by(folder: Path, settings: Settings) -> Reranking:
     return Reranking(lambda: reranker, settings.reranked_products, NEVER)
 
 
-def _folder(name: str, settings: Settings) -> Path:
+def folder_of(name: str, settings: Settings) -> Path:
     return Path(name) if Path(name).is_dir() else Registry(settings.home).find(name).folder
 
 

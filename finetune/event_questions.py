@@ -15,7 +15,8 @@ from itertools import combinations
 from typing import Final
 
 from finetune.examples import Question
-from tasteline.types import Event, EventType
+from prompts.judging import taste_of
+from tasteline.types import Event, EventType, Product
 
 WITHIN = timedelta(minutes=30)
 """Of a search: the usual end of a session in web logs (Catledge and Pitkow, 1995)."""
@@ -34,9 +35,12 @@ ORIGINS: Final[Mapping[EventType, str]] = {
     EventType.ADD_TO_CART: "search_cart",
     EventType.PURCHASE: "search_purchase",
 }
-TOGETHER = "together"
+TOGETHER, NEXT = "together", "next"
 LARGEST_BASKET = 12
 """Products; all pairs of a larger one say little about each, and are many."""
+
+NEXT_EACH = 2
+"""Questions of one person: nobody who buys a lot is most of the set."""
 
 PlaceWeight = Callable[[str, str], float]
 """(ranking id, product id) → what a click there counts; 1 where nothing is known."""
@@ -81,6 +85,32 @@ def together_questions(events: Iterable[Event], titles: Mapping[str, str]) -> li
             for (one, first), (other, second) in combinations(basket.items(), 2):
                 made += [_together(titles[one], other, first, second), _together(titles[other], one, first, second)]
     return made
+
+
+def next_questions(
+    events: Iterable[Event], products: Mapping[str, Product]
+) -> tuple[list[Question], dict[str, set[str]]]:
+    """What people decided for next, asked in the words that the service has for their taste; and text → ids that are
+    no wrong answer to it: what the person had already.
+
+    The last NEXT_EACH decisions of each person. They teach what follows from a taste, not what answers a search.
+    """
+    decided: dict[str, dict[str, Event]] = defaultdict(dict)
+    for event in events:
+        taken = event.type in (EventType.ADD_TO_CART, EventType.PURCHASE)
+        if taken and event.user_id and event.product_id is not None and event.product_id in products:
+            decided[event.user_id].setdefault(event.product_id, event)
+    made: list[Question] = []
+    known: dict[str, set[str]] = defaultdict(set)
+    for user_id, one_by_one in decided.items():
+        ids = list(one_by_one)
+        for place in range(max(1, len(ids) - NEXT_EACH), len(ids)):
+            taste = taste_of([products[key] for key in ids[:place]])
+            if taste:
+                known[taste].update(ids[: place + 1])
+                time = one_by_one[ids[place]].time
+                made.append(Question(query=taste, positive=ids[place], origin=NEXT, user_id=user_id, time=time))
+    return made, known
 
 
 def _together(title: str, product_id: str, first: Event, second: Event) -> Question:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from finetune.catalogue_queries import EACH, Answers, Made, catalogue_queries
-from finetune.event_questions import TOGETHER, search_questions, together_questions
+from finetune.event_questions import NEXT, TOGETHER, next_questions, search_questions, together_questions
 from finetune.examples import Question
 from finetune.hard_negatives import Mining, mine
 from finetune.impressions import place_weights
@@ -49,6 +49,8 @@ class QuestionRecipe:
     """Places of a search in which the product has to be found again."""
     together: bool = False
     """Also pairs of products of one basket; for a model of what goes together, not for a search."""
+    next_items: bool = False
+    """Only what people decided for next, told as a taste; for a model that orders a person's candidates."""
     negatives: int = _MINING.each
     share: float = _MINING.share
     alike: float = _MINING.alike
@@ -128,6 +130,8 @@ def make_question_set(
 def _made(
     products: Sequence[Product], shop: OpenShop, recipe: QuestionRecipe, account: _Account, progress: Progress | None
 ) -> Made:
+    if recipe.next_items:
+        return _next_items(products, shop.store, recipe, account)
     catalogue = catalogue_queries(products, recipe.each, recipe.seed)
     questions = [*catalogue.questions]
     if len(questions) > recipe.most:
@@ -142,6 +146,14 @@ def _made(
         questions += written.questions
     did = _of_events(products, shop.store, recipe, account)
     return Made((*questions, *did), _accepted(catalogue.answers, did))
+
+
+def _next_items(products: Sequence[Product], store: Store, recipe: QuestionRecipe, account: _Account) -> Made:
+    questions, known = next_questions(_events(store), {product.id: product for product in products})
+    if len(questions) > recipe.most:
+        account.note("making", {"more than wanted": len(questions) - recipe.most})
+        questions = random.Random(recipe.seed).sample(questions, k=recipe.most)
+    return Made(tuple(questions), dict(known))
 
 
 def _of_events(products: Sequence[Product], store: Store, recipe: QuestionRecipe, account: _Account) -> list[Question]:
@@ -186,7 +198,7 @@ def _found_again(
 
 
 def _did(row: Question) -> bool:
-    return row.origin == TOGETHER or row.origin.startswith("search_")
+    return row.origin in (TOGETHER, NEXT) or row.origin.startswith("search_")
 
 
 def _with_negatives(

@@ -690,6 +690,9 @@ def eval_rerank(
     ] = None,
     people: Annotated[int, typer.Option(min=1, help="Drawn; every other one with one or two last events.")] = 2_000,
     depth: Annotated[int, typer.Option(min=1, max=500, help="How many candidates.")] = 20,
+    reranker: Annotated[str | None, typer.Option(help="A tuned one: an id of the registry, or a folder.")] = None,
+    llm: Annotated[str | None, typer.Option(help="A tuned one, which judges each candidate.")] = None,
+    untuned: Annotated[bool, typer.Option("--untuned", help="The language model of the settings judges too.")] = False,
     protocol: ProtocolOption = "leave-one-out",
     split: SplitOption = "test",
     seed: Seed = 0,
@@ -698,11 +701,13 @@ def eval_rerank(
 ) -> None:
     """Candidates in, orders out: who puts a given short list in the best order."""
     from eval.reranking import Rerank, run_rerank
+    from eval.tuned_orders import TunedModels
 
     pairs = [each.partition("=") for each in run or []]
     if wrong := [name for name, equals, path in pairs if not (name and equals and path)]:
         fail(f"--run {wrong[0]!r}: give NAME=FILE", 2)
-    rerank = Rerank(first, candidates, {name: Path(path) for name, _, path in pairs}, out, people, depth)
+    models = TunedModels(reranker, llm, untuned)
+    rerank = Rerank(first, candidates, {name: Path(path) for name, _, path in pairs}, out, people, depth, models)
     with progress_bar("embedding") as advance:
         report = run_rerank(_asked(data, systems, protocol, split, seed), rerank, read_settings(), _told, advance)
     _report(report, save, as_json)

@@ -90,8 +90,8 @@ def encoder(
     """
     from eval.search_training import SearchTrainingAsked
 
-    asked = (data, currency, base, file, tuple(assignments or ()), each, questions)
-    _train_for_search(SearchTrainingAsked("encoder", *asked, seed=seed, promote=promote), as_json)
+    asked = (data, currency, base, file, tuple(assignments or ()), each)
+    _train_for_search(SearchTrainingAsked("encoder", *asked, questions=questions, seed=seed, promote=promote), as_json)
 
 
 @app.command()
@@ -103,6 +103,9 @@ def reranker(
     assignments: Set = None,
     each: Each = 2,
     questions: Questions = 2_000,
+    next_items: Annotated[
+        bool, typer.Option("--next-items", help="Of what people decided for next, not of searches; for `eval rerank`.")
+    ] = False,
     seed: Seed = 0,
     promote: Promote = True,
     as_json: AsJson = False,
@@ -110,8 +113,11 @@ def reranker(
     """Tune a cross-encoder, by LoRA, that reads request and product together and orders the top of a search."""
     from eval.search_training import SearchTrainingAsked
 
-    asked = (data, currency, base, file, tuple(assignments or ()), each, questions)
-    _train_for_search(SearchTrainingAsked("reranker", *asked, seed=seed, promote=promote), as_json)
+    asked = (data, currency, base, file, tuple(assignments or ()), each)
+    training = SearchTrainingAsked(
+        "reranker", *asked, questions=questions, next_items=next_items, seed=seed, promote=promote
+    )
+    _train_for_search(training, as_json)
 
 
 @app.command()

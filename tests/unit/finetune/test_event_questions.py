@@ -7,11 +7,11 @@ from itertools import count
 
 import numpy as np
 
-from finetune.event_questions import STRENGTHS, search_questions, together_questions
+from finetune.event_questions import STRENGTHS, next_questions, search_questions, together_questions
 from finetune.examples import Question
 from finetune.impressions import place_weights
 from tasteline.ports import Shown
-from tasteline.types import Event, EventType
+from tasteline.types import Event, EventType, Product
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _ids = count()
@@ -131,3 +131,22 @@ def test_rankings_that_quote_no_search_correct_nothing() -> None:
     weight = place_weights([Shown("r1", None, ("p1", "p2"))], [did("select_item", 0, "p2", ranking_id="r1")])
     assert not weight.corrected
     assert weight("r1", "p2") == 1.0
+
+
+def test_what_comes_next_is_asked_as_a_taste() -> None:
+    products = {name: Product(name, title) for name, title in (("a", "Tent"), ("b", "Kettle"), ("c", "Lamp"))}
+    events = [
+        did("purchase", None, "a"),
+        did("view_item", None, "c"),
+        did("purchase", None, "b"),
+        did("purchase", None, "a"),
+        did("purchase", None, "c", user_id="bob"),
+        did("add_to_cart", None, "c"),
+        did("purchase", None, "gone"),
+    ]
+    questions, known = next_questions(events, products)
+    assert [(q.query, q.positive, q.user_id) for q in questions] == [
+        ("someone who bought: Tent", "b", "ann"),
+        ("someone who bought: Kettle; Tent", "c", "ann"),
+    ]
+    assert known == {"someone who bought: Tent": {"a", "b"}, "someone who bought: Kettle; Tent": {"a", "b", "c"}}
