@@ -156,7 +156,7 @@ def _lesson(
         people={row.user_id for row in train if row.user_id is not None},
         products=0,
         rows=len(train),
-        settings={"tasks": asked.tasks, **asdict(chosen)},
+        settings={"tasks": asked.tasks, "rows": asked.rows, **asdict(chosen)},
         base=asked.base or settings.language_model_name,
         seed=asked.seed,
         seconds=seconds,

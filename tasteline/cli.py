@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, s
 if TYPE_CHECKING:
     from app.shop import Shop
     from eval.recommending import Asked
-    from retrieval.erasure import Erased
+    from retrieval.erasure import Erased, Learner
     from retrieval.importing.run import ImportReport
     from tasteline.ports import Store
     from tasteline.settings import Settings
@@ -394,7 +394,7 @@ def erase(
         bool, typer.Option("--retire", help="Take models that learned from the person out of service, for good.")
     ] = False,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Retire them and train again what can be trained from the store alone.")
+        bool, typer.Option("--retrain", help="Retire them, and train others in their place, as their cards say.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -409,7 +409,7 @@ def erase(
         erased = erase_person(settings.home, store, open_store_at(settings), user)
     changes = withdraw_learners(settings.home, erased.learners) if retire or retrain else {}
     live: dict[str, str | None] = {kind: change.live for kind, change in changes.items()}
-    trained = {kind: _trained_anew(kind, settings) for kind in live} if retrain else {}
+    trained = _trained_anew(erased.learners, settings) if retrain else {}
     if as_json:
         from dataclasses import asdict
 
@@ -421,9 +421,7 @@ def erase(
         say(line)
 
 
-def _told_of_erasure(
-    erased: Erased, live: Mapping[str, str | None], trained: Mapping[str, str | None]
-) -> Iterator[str]:
+def _told_of_erasure(erased: Erased, live: Mapping[str, str | None], trained: Mapping[str, str]) -> Iterator[str]:
     for name, count in erased.files.items():
         yield f"{count} rows removed from {name}."
     for name in erased.caches:
@@ -437,18 +435,20 @@ def _told_of_erasure(
     for kind, now in live.items():
         yield f"{kind}: retired; {f'{now} is live' if now else 'none is live'}."
     for kind, made in trained.items():
-        yield f"{kind}: {made} was trained." if made else f"{kind}: train it again with `tasteline train {kind}`."
+        yield f"{kind}: {made} was trained."
 
 
-def _trained_anew(kind: str, settings: Settings) -> str | None:
-    """Id of a model in the place of those that were retired; None where it takes more than the store to train one."""
-    if kind != "next-item":
-        return None
-    from eval.next_item_training import TrainingAsked, train_next_item
+def _trained_anew(learners: Sequence[Learner], settings: Settings) -> dict[str, str]:
+    """Kind → id of a model in the place of those that were retired, trained as the live one was, or the newest."""
+    from eval.lora_entry import Hearing
+    from eval.retraining import trained_anew
+    from retrieval.registry import Registry
 
+    registry = Registry(settings.home)
+    meant = {each.kind: each for each in sorted(learners, key=lambda each: (each.live, each.id))}
     with progress_bar("embedding") as advance:
-        _, entry, _ = train_next_item(TrainingAsked(), settings, _told, progress=advance)
-    return entry.id
+        hearing = Hearing(_told, embedding=advance)
+        return {kind: trained_anew(registry.find(each.id).card, settings, hearing) for kind, each in meant.items()}
 
 
 @app.command()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.engines import open_store
+from eval.search_training import SearchTrainingAsked
+from finetune.lora.settings import RerankerSettings, read_settings
 from retrieval.registry import Entry, Registry
 from tasteline.settings import Settings
 from tests.unit.retrieval.trained import card, writing
@@ -116,21 +118,32 @@ def test_erase_names_the_models_that_learned_and_retires_them_on_request(filled:
 
 def test_erase_trains_anew_on_request(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry(filled.home)
-    for kind in ("next-item", "encoder"):
-        registry.register(card(0, kind=kind), writing(), ["anna"])
+    chosen = {"each": 3, "questions": 50, "rank": 4, "minutes": None, "targets": "query, value"}
+    registry.register(card(0), writing(), ["anna"])
+    registry.register(card(1, kind="reranker", settings=chosen, base="embedded"), writing(), ["anna"])
     trained: list[str] = []
+    asked_for: list[SearchTrainingAsked] = []
 
     def train(asked: object, settings: Settings, *rest: object, **more: object) -> tuple[object, Entry, bool]:
         with closing(open_store(settings)) as store:
             trained.extend(sorted(user for user, _ in store.users()))
         return {}, registry.register(card(5), writing(), trained), True
 
-    monkeypatch.setattr("eval.next_item_training.train_next_item", train)
+    def train_search(asked: SearchTrainingAsked, *rest: object) -> tuple[object, Entry, bool]:
+        asked_for.append(asked)
+        return {}, registry.register(card(6, kind="reranker"), writing(), []), True
+
+    monkeypatch.setattr("eval.retraining.train_next_item", train)
+    monkeypatch.setattr("eval.retraining.train_for_search", train_search)
     told = filled("erase", "anna", "--retrain").out
     assert f"next-item: {card(5).id} was trained." in told
-    assert "encoder: train it again with `tasteline train encoder`." in told
+    assert f"reranker: {card(6).id} was trained." in told
     assert trained
     assert "anna" not in trained
+    (asked,) = asked_for
+    assert (asked.kind, asked.each, asked.questions, asked.base, asked.seed) == ("reranker", 3, 50, None, 7)
+    settings = read_settings(RerankerSettings(), assignments=asked.assignments)
+    assert (settings.rank, settings.minutes, settings.targets) == (4, None, ("query", "value"))
 
 
 def popular(shell: Shell) -> set[str]:

@@ -1,0 +1,50 @@
+"""A model in the place of one that learned from somebody who is gone: trained as its card says, without that person.
+
+Takes the card, gives the id of the new entry, which is live where it is not behind what is. Knows nobody's id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
+from eval.lora_entry import Hearing
+from eval.next_item_training import TrainingAsked, train_next_item
+from eval.search_training import SearchTrainingAsked, train_for_search
+from finetune.lora.settings import KINDS
+from retrieval.model_card import ModelCard
+from tasteline.settings import Settings
+
+
+def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str:
+    """Raises InvalidInput where the store has too little left to learn from."""
+    if card.kind == "next-item":
+        asked = TrainingAsked(seed=card.seed)
+        return train_next_item(asked, settings, hearing.told, hearing.epoch, hearing.embedding)[1].id
+    # The name of the published base stands for the settings, which say where it is.
+    base = None if card.base in (settings.embedder_model, settings.language_model_name) else card.base
+    assignments, said = _assignments(card), card.settings
+    if card.kind == "llm":
+        tasks = tasks_of(str(said["tasks"]) if "tasks" in said else None)
+        rows = int(said.get("rows") or card.data.events)
+        chats = LlmTrainingAsked(base=base, assignments=assignments, tasks=tasks, rows=rows, seed=card.seed)
+        return train_language_model(chats, settings, hearing)[1].id
+    defaults = SearchTrainingAsked(card.kind)
+    search = SearchTrainingAsked(
+        card.kind,
+        base=base,
+        assignments=assignments,
+        each=int(said.get("each") or defaults.each),
+        questions=int(said.get("questions") or defaults.questions),
+        next_items=bool(said.get("next_items")),
+        seed=card.seed,
+    )
+    return train_for_search(search, settings, hearing)[1].id
+
+
+def _assignments(card: ModelCard) -> tuple[str, ...]:
+    """The job's settings as a command line says them."""
+    assert card.kind != "next-item"
+    known = [field.name for field in fields(KINDS[card.kind])]
+    written = {name: card.settings[name] for name in known if name in card.settings}
+    return tuple(f"{name}={'none' if value is None else value}" for name, value in written.items() if name != "seed")
