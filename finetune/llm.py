@@ -2,7 +2,8 @@
 
 Takes chats as the service sends them, gives a LoRA adapter and a plain transformers folder. A prompt becomes tokens by
 the code that serves it (`retrieval.adapters.chat_template`); only the answer and its end are learned, and logits are
-computed at no other place: with a vocabulary of 49,152 they cost a small model a quarter of a pass. Rows are filled up
+computed at no other place: with a vocabulary of 49,152 they cost a small model a quarter of a pass. What the chats of
+a step begin with alike is computed once (`finetune.lora.shared_beginnings`); rows that share little are filled up
 behind, where no token of a causal model looks, so that no mask is needed. Knows no store and no registry.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,21 @@ from finetune.lora.adapter import (
 )
 from finetune.lora.hardware import Hardware
 from finetune.lora.job import Backward, Learned, LoraJob, Outcome, Step
-from finetune.lora.rows import IDS, TokenRows, chunks
+from finetune.lora.rows import IDS, MASK, TokenRows, chunks
 from finetune.lora.settings import LlmSettings
+from finetune.lora.shared_beginnings import Line, parts_of
 from finetune.training import Told
 from retrieval.adapters.chat_template import ChatTemplate
 from retrieval.models.sequences import Numbers
 from retrieval.text import well_formed
 from tasteline.errors import InvalidInput, MissingExtra
 from tasteline.types import ChatMessage, Scores
+
+Places = Tensor | tuple[Tensor, Tensor]
+"""Of a (rows, tokens) table: a mask, or row and place of each."""
+WORTH_SHARING = 1.5
+"""Tokens of rows for each token of their line, from which the line is taken: it attends as one long row, at the cost of
+its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +109,17 @@ def train_llm(
     return TrainedLlm(network, adapted, outcome, chats.too_long)
 
 
-@torch.no_grad()
 def log_likelihoods(model: str, examples: Sequence[ChatExample], settings: LlmSettings) -> Scores:
     """(len(examples),) mean over the tokens of each answer, by a folder or hub id; NaN for what is too long."""
     hardware = Hardware.of(settings)
     network, tokenizer = _loaded(model, hardware.precision, hardware)
-
-    def one(example: ChatExample) -> float:
-        try:
-            alone = Chats.of([replace(example, weight=1.0)], tokenizer, settings.max_length or 1 << 30)
-        except InvalidInput:
-            return float("nan")
-        learned = _Answers(network.eval(), alone, settings, hardware).loss(np.arange(1))[1]
-        return -learned.loss / learned.weight
-
-    return np.array([one(example) for example in examples], dtype=np.float32)
+    found = np.full(len(examples), np.nan, dtype=np.float32)
+    try:
+        chats = Chats.of(examples, tokenizer, settings.max_length or 1 << 30)
+    except InvalidInput:
+        return found
+    found[chats.kept] = -_Answers(network.eval(), chats, settings, hardware).mean_losses()
+    return found
 
 
 def merge_llm(adapter: Path, folder: Path) -> None:
@@ -136,6 +140,8 @@ class Chats:
     answers: Numbers
     """How many of each row's last tokens are answer, its end included."""
     weights: np.ndarray[tuple[int], np.dtype[np.float32]]
+    kept: Numbers
+    """Places of the examples that the rows are, ascending; the others are too long."""
     too_long: int
 
     @classmethod
@@ -151,6 +157,7 @@ class Chats:
             TokenRows({IDS: rows}, tokenizer.pad_token_id or 0),
             np.array([len(read[place][1]) for place in kept], dtype=np.int64),
             np.array([examples[place].weight for place in kept], dtype=np.float32),
+            np.array(kept, dtype=np.int64),
             len(examples) - len(kept),
         )
 
@@ -174,7 +181,9 @@ class _Answers:
     """Each chat alone; the mean is over the tokens of all answers, by weight."""
 
     def __init__(self, network: Any, chats: Chats, settings: LlmSettings, hardware: Hardware) -> None:
-        self._network, self._chats, self.settings, self.hardware = network, chats, settings, hardware
+        self._network, self._chats, self._settings, self._hardware = network, chats, settings, hardware
+        self._tokens = chats.tokens.features[IDS]
+        self._shares = self._same_in_line()
 
     def __len__(self) -> int:
         return len(self._chats.answers)
@@ -182,32 +191,90 @@ class _Answers:
     def learn(self, rows: Numbers, seed: int, backward: Backward) -> Learned:
         torch.manual_seed(seed)
         learned = Learned()
-        for part in chunks(self._chats.tokens.lengths(rows), self.settings.batch_tokens):
-            loss, seen = self.loss(rows[part])
+        for part, line in self._parts(rows):
+            each, padding = self._losses(part, line)
+            weights = np.repeat(self._chats.weights[part], self._chats.answers[part])
+            loss = (each * torch.from_numpy(weights).to(each.device)).sum()
             backward(loss)
-            learned += seen
+            read = int(self._chats.tokens.lengths(part).sum())
+            learned += Learned(float(loss.detach()), float(weights.sum()), read, padding)
         return learned
 
-    def loss(self, rows: Numbers) -> tuple[Tensor, Learned]:
-        """Summed over the tokens of the rows' answers."""
-        chats, device = self._chats, self.hardware.device
+    @torch.no_grad()
+    def mean_losses(self) -> Scores:
+        """Of each chat, over the tokens of its answer, without learning."""
+        found = np.zeros(len(self), dtype=np.float32)
+        for rows, line in self._parts(np.arange(len(self))):
+            each, answers = self._losses(rows, line)[0].cpu().numpy(), self._chats.answers[rows]
+            found[rows] = np.add.reduceat(each, np.cumsum(answers) - answers) / answers
+        return found
+
+    def mean_loss(self) -> float:
+        """Over the tokens of all answers, by weight."""
+        counts = self._chats.weights * self._chats.answers
+        return float((self.mean_losses() * counts).sum() / counts.sum())
+
+    def _parts(self, rows: Numbers) -> Iterator[tuple[Numbers, Line | None]]:
+        """Rows for one forward pass each, with their line where it spares enough."""
+        budget = self._settings.batch_tokens
+        tokens = [self._tokens[row] for row in rows]
+        lengths = self._chats.tokens.lengths(rows)
+        for part in parts_of(tokens, budget) if self._shares else [np.arange(len(rows))]:
+            line = Line.of([tokens[place] for place in part])
+            if self._shares and lengths[part].sum() >= WORTH_SHARING * len(line.ids):
+                yield rows[part], line
+            else:
+                yield from ((rows[part[few]], None) for few in chunks(lengths[part], budget))
+
+    def _losses(self, rows: Numbers, line: Line | None) -> tuple[Tensor, int]:
+        """Of each token of the rows' answers, row by row; and how many tokens were padding."""
+        given, asked, wanted = self._filled_up(rows) if line is None else self._in_line(rows, line)
+        with self._hardware.autocast(), logits_only_at(self._network, asked):
+            logits = self._network(**given, use_cache=False).logits
+        padding = 0 if line else given[IDS].numel() - int(self._chats.tokens.lengths(rows).sum())
+        return functional.cross_entropy(logits.float(), wanted, reduction="none"), padding
+
+    def _filled_up(self, rows: Numbers) -> tuple[dict[str, Tensor], Places, Tensor]:
+        """What the network takes, where it is asked, and what it should say there."""
+        chats, device = self._chats, self._hardware.device
         ids = chats.tokens.padded(rows, device)[IDS]
         lengths, answers = chats.tokens.lengths(rows), chats.answers[rows]
         place = np.arange(ids.shape[1])
         told = (place >= (lengths - answers)[:, None]) & (place < lengths[:, None])
         asked = torch.from_numpy(np.roll(told, -1, axis=1)).to(device)  # an answer is never the first token
-        with self.hardware.autocast(), logits_only_at(self._network, asked):
-            logits = self._network(input_ids=ids, use_cache=False).logits
-        wanted = ids[torch.from_numpy(told).to(device)]
-        each = functional.cross_entropy(logits.float(), wanted, reduction="none")
-        weights = np.repeat(chats.weights[rows], answers)
-        total = (each * torch.from_numpy(weights).to(device)).sum()
-        read = int(lengths.sum())
-        return total, Learned(float(total.detach()), float(weights.sum()), read, ids.numel() - read)
+        return {IDS: ids}, asked, ids[torch.from_numpy(told).to(device)]
+
+    def _in_line(self, rows: Numbers, line: Line) -> tuple[dict[str, Tensor], Places, Tensor]:
+        answers, device = self._chats.answers[rows], self._hardware.device
+        asked = np.concatenate([way[-n - 1 : -1] for way, n in zip(line.ways, answers, strict=True)])
+        wanted = np.concatenate([self._tokens[row][-n:] for row, n in zip(rows, answers, strict=True)])
+        given = {IDS: line.ids[None], "position_ids": line.depths[None], MASK: line.sees()[None, None]}
+        places = torch.zeros(len(asked), dtype=torch.int64), torch.from_numpy(asked)
+        return (
+            {name: torch.from_numpy(values).to(device) for name, values in given.items()},
+            (places[0].to(device), places[1].to(device)),
+            torch.from_numpy(wanted).to(device),
+        )
+
+    @torch.no_grad()
+    def _same_in_line(self) -> bool:
+        """Does this network compute in a line what it computes row by row? One with a state, or a window, may not."""
+        if len(self) < 2:
+            return False
+        rows = np.argsort(self._chats.tokens.lengths(np.arange(len(self))), kind="stable")[:2]
+        was_training = self._network.training
+        self._network.eval()
+        try:
+            in_line = self._losses(rows, Line.of([self._tokens[row] for row in rows]))[0]
+            return torch.allclose(in_line, self._losses(rows, None)[0], rtol=0.02, atol=0.02)
+        except (TypeError, ValueError, RuntimeError):  # it takes no such mask
+            return False
+        finally:
+            self._network.train(was_training)
 
 
 @contextmanager
-def logits_only_at(network: Any, places: Tensor) -> Iterator[None]:
+def logits_only_at(network: Any, places: Places) -> Iterator[None]:
     """Within, the network's own forward pass computes logits at `places` (rows, tokens) only: (places, vocabulary).
 
     The head sees nothing else, while what the network does to logits afterwards stays its own.
@@ -220,14 +287,10 @@ def logits_only_at(network: Any, places: Tensor) -> Iterator[None]:
         hook.remove()
 
 
-@torch.no_grad()
 def _valid(valid: _Answers, network: Any) -> float:
-    """Mean loss, negative, so that larger is better."""
-    learned = Learned()
-    rows = np.arange(len(valid))
-    for part in chunks(valid._chats.tokens.lengths(rows), valid.settings.batch_tokens):
-        learned += valid.loss(rows[part])[1]
-    return -learned.loss / learned.weight
+    """Mean loss over all answers' tokens, negative, so that larger is better."""
+    del network
+    return -valid.mean_loss()
 
 
 def _loaded(base: str, precision: torch.dtype, hardware: Hardware | None = None) -> tuple[Any, Any]:

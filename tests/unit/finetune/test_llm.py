@@ -13,9 +13,10 @@ import torch
 from app.llm.text import history
 from app.llm.transformers_engine import Engine
 from finetune.examples import ChatExample
-from finetune.llm import Chats, TrainedLlm, logits_only_at, train_llm
+from finetune.llm import Chats, TrainedLlm, _Answers, log_likelihoods, logits_only_at, train_llm
 from finetune.lora.adapter import quiet
 from finetune.lora.settings import LlmSettings
+from finetune.lora.shared_beginnings import Line
 from retrieval.adapters.chat_template import ChatTemplate
 from tasteline.errors import InvalidInput
 from tasteline.types import ChatMessage
@@ -165,3 +166,40 @@ def test_too_long_ones_are_left_out_and_counted(base: str) -> None:
     assert (len(kept.answers), kept.too_long) == ((lengths <= limit).sum(), (lengths > limit).sum())
     with pytest.raises(InvalidInput, match="none of 12 examples"):
         Chats.of(EXAMPLES, tokenizer, 3)
+
+
+def test_prompts_that_begin_alike_learn_in_a_line_what_they_learn_alone(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss, adapter and count of tokens; and the line is short."""
+    long_ago = ChatMessage("system", "Be brief, and say yes to pans, no to pots, and nothing else at all. " * 3)
+    alike = [
+        replace(each, messages=(long_ago, *each.messages[1:]), weight=1 + n % 2) for n, each in enumerate(EXAMPLES)
+    ]
+    settings, passes = replace(SETTINGS, epochs=2, batch_tokens=500), []
+    forward = _Answers._losses
+
+    def counted(self: _Answers, rows: object, line: Line | None) -> object:
+        passes.append(0 if line is None else len(line.ids))
+        return forward(self, rows, line)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_Answers, "_losses", counted)
+    in_line = train_llm(alike, base, settings, valid=alike[:6])
+    assert sum(passes) < 0.5 * 2 * in_line.outcome.tokens
+    assert passes.count(0) == 2  # what is compared before anything is learned, of train and of valid
+    monkeypatch.setattr(_Answers, "_same_in_line", lambda self: False)
+    alone = train_llm(alike, base, settings, valid=alike[:6])
+    assert in_line.outcome.tokens == alone.outcome.tokens
+    assert [epoch.value for epoch in in_line.outcome.curve] == pytest.approx(
+        [epoch.value for epoch in alone.outcome.curve], rel=1e-4
+    )
+    other = dict(alone.adapted.named_parameters())
+    for name, weight in in_line.adapted.named_parameters():
+        torch.testing.assert_close(weight, other[name], atol=1e-4, rtol=1e-3)
+
+
+def test_likelihoods_are_those_of_each_chat_alone(base: str) -> None:
+    together = log_likelihoods(base, EXAMPLES, SETTINGS)
+    alone = [log_likelihoods(base, [each], SETTINGS)[0] for each in EXAMPLES]
+    assert together.tolist() == pytest.approx(alone, rel=1e-4)
+    assert np.isnan(log_likelihoods(base, EXAMPLES, replace(SETTINGS, max_length=5))).all()
