@@ -12,12 +12,13 @@ import numpy as np
 
 from app.encoders import Encoders
 from app.engines import new_vectors
-from retrieval.experiment import Experiment, Experiments, assigned, key_of
+from retrieval.experiment import Experiments
 from retrieval.live import LiveIndex
 from retrieval.live_model import LiveModel, Pointing
 from retrieval.models.learned import LearnedSource
 from retrieval.recommend import RecommendationQuery
 from retrieval.registry import Entry, Registry
+from retrieval.split import Split
 from tasteline.errors import InvalidInput
 from tasteline.ports import Need, VectorIndex
 from tasteline.settings import Settings
@@ -68,10 +69,7 @@ def _source(
 
 
 class NextItemTrials:
-    """Which ranker a shopper gets while an experiment runs: arm A the live one (`usual`), arm B the candidate.
-
-    Nobody is in an experiment until both are loaded: an arm that answers with another model would be counted wrong.
-    """
+    """Which ranker a shopper gets while an experiment runs, as the source of its arm."""
 
     def __init__(
         self,
@@ -79,17 +77,13 @@ class NextItemTrials:
         usual: tuple[LearnedSource, LiveModel[StoredRanker]],
         other: tuple[LearnedSource, LiveModel[StoredRanker]],
     ) -> None:
-        self._experiments = experiments
         self.usual, self.model = usual
         self._other, self._candidate = other
-        self._running: Experiment | None = None
+        self._split = Split(experiments, self.model, self._candidate)
 
     def __call__(self, query: RecommendationQuery) -> tuple[Trial, LearnedSource] | None:
-        running, key = self._running, key_of(query.user_id, query.session_id)
-        if running is None or key is None or not self._both_loaded(running):
-            return None
-        trial = assigned(running, key)
-        return trial, self.usual if trial.arm == "A" else self._other
+        tried = self._split(query.user_id, query.session_id)
+        return None if tried is None else (tried[0], self.usual if tried[0].arm == "A" else self._other)
 
     def ready(self) -> bool:
         """Is there a ranker to ask?"""
@@ -97,18 +91,11 @@ class NextItemTrials:
 
     def follow(self, live: LiveIndex) -> None:
         """See what was promoted, started or stopped; a shopper waits for nothing of it."""
-        _follow(self.model, self.usual, live)
-        running = self._experiments.running("next-item")
-        if running != self._running:
-            self._running = None  # whatever changes, no ranking is counted for the wrong arm meanwhile
-        _follow(self._candidate, self._other, live)
-        self._running = running
+        self._split.follow(
+            lambda: _follow(self.model, self.usual, live), lambda: _follow(self._candidate, self._other, live)
+        )
         in_use = [model.current() for model in (self.model, self._candidate)]
         live.keep_only({loaded.model.embedder for loaded in in_use if loaded is not None})
-
-    def _both_loaded(self, running: Experiment) -> bool:
-        a, b = self.model.current(), self._candidate.current()
-        return a is not None and b is not None and (a.entry.id, b.entry.id) == (running.a, running.b)
 
 
 def _follow(model: LiveModel[StoredRanker], source: LearnedSource, live: LiveIndex) -> None:

@@ -19,13 +19,15 @@ from app.engines import open_language_model, open_reranker, open_trained_languag
 from app.llm.golden import check_language_model
 from app.llm.live import LiveLanguageModel
 from app.telemetry import Metrics
+from retrieval.experiment import Experiments
 from retrieval.follow import Follower
 from retrieval.golden import PRODUCTS, GoldenPairs, check_encoder, check_reranker, golden_pairs
 from retrieval.live import LiveIndex
-from retrieval.live_model import Followed, LiveModel, Loaded, in_use
+from retrieval.live_model import Followed, LiveModel, Loaded, Pointing, in_use
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
 from retrieval.reranking import Reranking
+from retrieval.split import Split
 from tasteline.errors import EngineFailed
 from tasteline.ports import Embedder, LanguageModel, Reranker
 from tasteline.settings import Settings
@@ -56,11 +58,13 @@ class TrainedModels:
         given: LanguageModel | None = None,
     ) -> None:
         self.encoder = LiveEncoder(settings, encoders, live)
-        self.reranker = live_reranker(settings, live)
+        experiments = Experiments(settings.home)
+        self.reranker = live_reranker(settings, live, Registry(settings.home))
+        rerankers = Split(experiments, self.reranker, live_reranker(settings, live, experiments))
         self.reranking = Reranking(
-            lambda: in_use(self.reranker), settings.reranked_products, settings.reranking_seconds
+            lambda: in_use(self.reranker), settings.reranked_products, settings.reranking_seconds, trying=rerankers
         )
-        steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": self.reranker.follow}
+        steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": rerankers.follow}
         self.language_model = given
         self._llm: LiveLlm | None = None
         if given is None and settings.language_model in RUNS_TRAINED:
@@ -101,14 +105,16 @@ class TrainedModels:
             follower.stop()
 
 
-def live_reranker(settings: Settings, live: LiveIndex) -> LiveModel[Reranker]:
+def live_reranker(settings: Settings, live: LiveIndex, pointing: Pointing) -> LiveModel[Reranker]:
+    """Whatever `pointing` says."""
+
     def loaded_from(entry: Entry) -> Reranker:
         return open_reranker(str(entry.folder / MERGED), entry.id, settings)
 
     def tried(reranker: Reranker) -> None:
         check_reranker(reranker, pairs_of(live))
 
-    return LiveModel(Registry(settings.home), "reranker", loaded_from, tried)
+    return LiveModel(pointing, "reranker", loaded_from, tried)
 
 
 class LiveEncoder:

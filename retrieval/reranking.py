@@ -17,6 +17,7 @@ import structlog
 from retrieval.text import product_text
 from tasteline.errors import TransientError
 from tasteline.ports import Reranker
+from tasteline.trials import Trial
 from tasteline.types import RankedProduct, Ranking, Scores
 
 RERANKER_WEIGHT = 0.2
@@ -38,6 +39,12 @@ class ToRerank:
     shown: int
     deadline: float | None = None
     """In `time.monotonic()`."""
+    user_id: str | None = None
+    """For whom; nobody is in an experiment without a name."""
+
+
+Trying = Callable[[str | None], tuple[Trial, Reranker] | None]
+"""A person → which arm of an experiment they are in, and its reranker; None where they are in none."""
 
 
 class Reranking:
@@ -53,12 +60,14 @@ class Reranking:
         seconds: float,
         weight: float = RERANKER_WEIGHT,
         clock: Callable[[], float] = time.monotonic,
+        trying: Trying = lambda user_id: None,
     ) -> None:
         self._reranker = reranker
         self._depth = depth
         self._seconds = seconds
         self._weight = weight
         self._clock = clock
+        self._trying = trying
 
     @property
     def depth(self) -> int:
@@ -72,8 +81,11 @@ class Reranking:
 
     def _one(self, asked: ToRerank, end: float) -> Ranking:
         ranking = asked.ranking
-        reranker, top = self._reranker(), ranking.items[: self._depth]
+        top, tried = ranking.items[: self._depth], self._trying(asked.user_id)
+        reranker = tried[1] if tried else self._reranker()
         if reranker is not None and asked.need.strip() and len(top) > 1:
+            # Late or broken, it counts for its arm all the same: an arm of the quick ones alone would flatter.
+            ranking = replace(ranking, trial=tried[0] if tried else ranking.trial)
             try:
                 moved = self._moved(reranker, asked.need, top, min(end, asked.deadline or end))
                 ranking = replace(ranking, items=(*moved, *ranking.items[len(top) :]))

@@ -64,6 +64,8 @@ class SearchQuery:
     """Share of the best score below which a product is left out: few good ones rather than many."""
     deadline: float | None = None
     """In `time.monotonic()`: what would not be done by then and can be left out is left out."""
+    user_id: str | None = None
+    """Who asks; says no more than which arm of an experiment they are in."""
 
 
 Understand = Callable[[str, Collection[str]], Understood]
@@ -249,7 +251,7 @@ def _meant(query: SearchQuery, understood: Understood) -> str:
 def _to_rerank(query: SearchQuery, understood: Understood, ranking: Ranking) -> ToRerank:
     """An order that the shopper chose is left alone."""
     need = _meant(query, understood) if understood.sort == "relevance" else ""
-    return ToRerank(ranking, need, query.limit, query.deadline)
+    return ToRerank(ranking, need, query.limit, query.deadline, query.user_id)
 
 
 Sought = Sequence[tuple[str, str]]

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Two models of a kind, side by side on the shop's own traffic.", no_args_is_help=True)
 
-Kind = Annotated[str, typer.Argument(help="next-item; others when the service knows two of them.")]
+SPLIT = ("next-item", "reranker")
+"""Kinds of which a running service can hold two: another encoder is another index, another language model another
+engine."""
+
+Kind = Annotated[str, typer.Argument(help="next-item or reranker.")]
 
 
 class Metric(StrEnum):
@@ -42,8 +46,10 @@ def start(
     from retrieval.registry import Registry
 
     entry = Registry(read_settings().home).find(model)
-    if entry.card.kind != kind_of(kind) or kind_of(kind) != "next-item":
-        fail(f"{entry.id} is a {entry.card.kind} model; experiments are made with next-item models", 2)
+    if kind_of(kind) not in SPLIT:
+        fail(f"experiments are made with {' and '.join(SPLIT)} models: of the others a service holds one at a time", 2)
+    if entry.card.kind != kind:
+        fail(f"{entry.id} is a {entry.card.kind} model", 2)
     started = _experiments().start(entry.id, share, metric.value)
     if as_json:
         _say_experiment(started)

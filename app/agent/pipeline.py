@@ -166,7 +166,7 @@ class Assistant:
         """None where the move needs no products, or only ones that were shown already."""
         if (recommendation := wanted(situation, turn.user_id, turn.session_id)) is not None:
             return self._recommender.recommend(replace(recommendation, limit=self._tasks.judge.depth(SHOWN), wish=wish))
-        if (query := search_query(situation)) is not None:
+        if (query := search_query(situation, turn.user_id)) is not None:
             return self._searcher.search([replace(query, deadline=stages.deadline)])[0]
         return None
 

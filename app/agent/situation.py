@@ -190,7 +190,7 @@ def _limit(state: DialogueState, currency: str | None) -> tuple[Constraint, ...]
     return (Constraint("price", label, Filters(price_min=low, price_max=high, currency=currency)),)
 
 
-def search_query(situation: Situation) -> SearchQuery | None:
+def search_query(situation: Situation, user_id: str | None = None) -> SearchQuery | None:
     """The whole request so far as one search; None where the move asks for none."""
     state = situation.state
     if situation.move.intent not in SEARCHES or not state.fragments:
@@ -205,6 +205,7 @@ def search_query(situation: Situation) -> SearchQuery | None:
         ignore=frozenset(state.ignore),
         limit=CANDIDATES,
         floor=RELEVANT,
+        user_id=user_id,
     )
 
 

@@ -38,6 +38,7 @@ async def search(request: SearchRequest, shop: TheShop, searches: Searches) -> R
         limit=request.limit,
         ignore=frozenset(request.ignore),
         deadline=time.monotonic() + shop.settings.deadline_seconds,
+        user_id=request.user_id,
     )
     return _ranked(shop, await searches.submit(query), request.user_id)
 

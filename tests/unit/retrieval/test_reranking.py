@@ -13,6 +13,7 @@ from retrieval.reranking import Reranking, rescored
 from retrieval.search import Searcher, SearchQuery
 from tasteline.errors import DeadlineExceeded, EngineFailed
 from tasteline.ports import Reranker
+from tasteline.trials import Trial
 from tasteline.types import Ranking, Scores
 from tests.unit.retrieval.small_shop import SmallShop, product
 
@@ -132,3 +133,21 @@ def test_scores_stay_in_their_range(pairs: list[tuple[float, float]], weight: fl
     assert scores.max() <= first.max() + 1e-6
     both = (first[:, None] > first) & (judged[:, None] > judged)
     assert (scores[:, None] >= scores)[both].all(), "better on both sides never falls behind"
+
+
+def test_an_arm_of_an_experiment_has_its_own_reranker_and_says_so() -> None:
+    trial = Trial("x", "B", "anna's")
+    by_number, broken = ByNumber(), ByNumber(EngineFailed("gone"))
+    made = SmallShop(LAMPS).searcher
+
+    def found(user_id: str | None, other: Reranker) -> Ranking:
+        trying = {"anna": (trial, other)}
+        made._reranking = Reranking(lambda: by_number, 5, 10.0, 1.0, trying=lambda user: trying.get(user or ""))
+        return made.search([replace(BRASS, user_id=user_id)])[0]
+
+    assert found(None, broken).trial is None
+    assert not by_number.error
+    assert found("anna", by_number).trial == trial
+    late = found("anna", broken)
+    assert (late.trial, late.degraded) == (trial, ("reranker",))
+    assert found("bo", broken).degraded == ()
