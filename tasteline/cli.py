@@ -38,6 +38,7 @@ app.add_typer(evaluate, name="eval")
 app.add_typer(bench, name="bench")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_train.app, name="train")
+cli_train.app.command("offers")(cli_offers.train)
 app.add_typer(cli_experiment.app, name="experiment")
 
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))

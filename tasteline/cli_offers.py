@@ -1,4 +1,4 @@
-"""`tasteline eval offers`: what advice about coupons, carts and paid places is worth."""
+"""`tasteline eval offers` and `train offers`: advice about coupons, carts and paid places, and what it is worth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tasteline.terminal import fail, read_settings
+from tasteline.terminal import AsJson, fail, read_settings, say, say_json
 
 
 def reports(data: str, part: str, seed: int, told: Callable[[str], None]) -> Mapping[str, dict[str, object]]:
@@ -21,3 +21,25 @@ def reports(data: str, part: str, seed: int, told: Callable[[str], None]) -> Map
 
 
 Part = Annotated[str, typer.Option("--part", help="people: who redeems; coupons: which coupon; all.")]
+
+
+def train(
+    data: Annotated[str, typer.Option(help="completejourney: real coupon campaigns.")] = "completejourney",
+    as_json: AsJson = False,
+) -> None:
+    """Learn from coupon campaigns who takes up an offer; the advice of this home ranks by it from then on.
+
+    Delete the file that it names to go back to counts.
+    """
+    from eval.coupon_response import serving_model
+    from eval.data.campaigns import read_campaigns
+    from retrieval.importing.completejourney import NAME
+    from retrieval.offers.adviser import MODEL_FILE
+
+    if data != NAME:
+        fail(f"{data!r} has no coupon campaigns; `{NAME}` has", 2)
+    model, freedom = serving_model(read_campaigns()[0])
+    path = read_settings().home / MODEL_FILE
+    model.write(path)
+    said = {"file": str(path), "learned_from": model.learned_from, "freedom": freedom}
+    say_json(said) if as_json else say(f"learned from {model.learned_from}: {path}")
