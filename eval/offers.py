@@ -1,4 +1,4 @@
-"""`tasteline eval offers`: who answers a coupon campaign and with which coupon.
+"""`tasteline eval offers`: who answers a coupon campaign and with which coupon, and what else goes into a cart.
 
 Takes the parts that are asked for, gives one result for each. Each measurement is a module of its own; this one knows
 only their names and writes down each look at test.
@@ -17,7 +17,7 @@ from retrieval.importing.completejourney import NAME
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
-Part = Literal["people", "coupons"]
+Part = Literal["people", "coupons", "cart"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -27,10 +27,25 @@ def run(
     """part → result. Raises InvalidInput for data without coupon campaigns."""
     if data != NAME:
         raise InvalidInput(f"{data!r} has no coupon campaigns; `{NAME}` has")
-    return {part: _campaigns(part, settings, seed, told) for part in parts}
+    return {
+        part: _cart(settings, seed, told) if part == "cart" else _campaigns(part, settings, seed, told)
+        for part in parts
+    }
 
 
-def _campaigns(part: Part, settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:
+def _cart(settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:
+    from eval.cart_addons import measure, systems
+    from eval.data.campaigns import read_baskets
+
+    deeds, kinds, checksum = read_baskets()
+    looks = _looked("cart", checksum, list(systems({})), settings, seed)
+    report = measure(deeds, kinds, NAME, checksum, seed=seed, told=told).as_mapping()
+    return {**report, "part": "test", "test_looks": looks}
+
+
+def _campaigns(
+    part: Literal["people", "coupons"], settings: Settings, seed: int, told: Callable[[str], None]
+) -> dict[str, object]:
     from eval.coupon_response import candidates, measure
     from eval.data.campaigns import read_campaigns
 

@@ -20,7 +20,9 @@ def reports(data: str, part: str, seed: int, told: Callable[[str], None]) -> Map
     return run(data, read_settings(), seed, told, chosen)
 
 
-Part = Annotated[str, typer.Option("--part", help="people: who redeems; coupons: which coupon; all.")]
+Part = Annotated[
+    str, typer.Option("--part", help="people: who redeems; coupons: which coupon; cart: what is added; all.")
+]
 
 
 def train(

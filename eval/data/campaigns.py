@@ -13,6 +13,7 @@ import polars as pl
 from eval.datasets import checksum_of
 from retrieval.importing.completejourney import PRODUCTS, TRANSACTIONS, data_folder
 from retrieval.offers.campaign import CouponLog
+from retrieval.offers.deeds import BOUGHT
 from tasteline.errors import NotFound
 
 CAMPAIGNS, DESCRIPTIONS = "campaigns.parquet", "campaign_descriptions.parquet"
@@ -54,6 +55,28 @@ def read_campaigns(folder: Path | None = None) -> tuple[CouponLog, str]:
         ),
     )
     return log, checksum_of([folder / name for name in FILES])
+
+
+def read_baskets(folder: Path | None = None) -> tuple[pl.DataFrame, dict[str, str], str]:
+    """Purchases as `retrieval.offers.deeds` has them, the narrowest category of each product, and the checksum.
+
+    A product without a type has that of its category.
+    """
+    folder = data_folder() if folder is None else folder
+    products = pl.read_parquet(folder / PRODUCTS).select(
+        product=pl.col("product_id").cast(pl.String), kind=pl.coalesce("product_type", "product_category", "department")
+    )
+    lines = pl.read_parquet(folder / TRANSACTIONS).filter(pl.col("quantity") >= 1)
+    deeds = lines.select(
+        person=pl.col("household_id").cast(pl.String),
+        product=pl.col("product_id").cast(pl.String),
+        kind=pl.lit(BOUGHT, dtype=pl.Int8),
+        moment=pl.col("transaction_timestamp").dt.epoch("us"),
+        day=_days("transaction_timestamp"),
+    )
+    known = deeds.join(products, on="product", how="semi").sort("person", "moment", maintain_order=True)
+    checksum = checksum_of((folder / PRODUCTS, folder / TRANSACTIONS))
+    return known, dict(products.drop_nulls().iter_rows()), checksum
 
 
 def _lines(folder: Path) -> pl.DataFrame:

@@ -7,7 +7,6 @@ at once.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from retrieval.live import LiveIndex
 from retrieval.offers import taste
 from retrieval.offers.advice import Advice, Expected, expectations, personal_advice, shop_advice
 from retrieval.offers.deeds import deeds_in, deeds_of
+from retrieval.offers.kept import Kept
 from retrieval.offers.response import ResponseModel
 from tasteline.errors import InvalidInput
 from tasteline.ports import EventStore
@@ -29,8 +29,6 @@ from tasteline.types import Product
 MODEL_FILE = "models/offers/response.json"
 MOST = 100
 """Offers of the whole shop that are kept."""
-REST = 20.0
-"""Times its own cost that a reading of all events is used for."""
 NO_TIMES = "no event of this shop has a time: nothing can be said of when somebody turned to something"
 
 log = structlog.get_logger(__name__)
@@ -44,12 +42,10 @@ class _Read:
     expected: Expected
     advice: Advice
     """The first MOST of the whole shop."""
-    erasures: int
-    good_until: float
 
 
 class Adviser:
-    """Thread-safe; one reading at a time. `clock` counts seconds."""
+    """Thread-safe. `clock` counts seconds."""
 
     def __init__(
         self, events: EventStore, live: LiveIndex, home: Path, clock: Callable[[], float] = time.monotonic
@@ -57,40 +53,28 @@ class Adviser:
         self._events = events
         self._live = live
         self._model = home / MODEL_FILE
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._read: _Read | None = None
+        self._read: Kept[_Read | None] = Kept(self._anew, events.erasures, clock)
 
     def shop(self, limit: int = 20) -> Advice:
         """For the merchant."""
-        read = self._present()
+        read = self._read()
         return replace(read.advice, offers=read.advice.offers[:limit]) if read else _nothing()
 
     def person(self, user_id: str, limit: int = 10) -> Advice:
         """For one person, by what they did up to now; nothing for somebody unknown."""
-        read = self._present()
+        read = self._read()
         if read is None:
             return _nothing()
         deeds = deeds_in(self._events.history(user_id), user_id)
         return personal_advice(deeds, read.topics, read.expected, self._product, limit)
 
-    def _present(self) -> _Read | None:
-        with self._lock:
-            read, erasures = self._read, self._events.erasures()
-            if read is None or read.erasures != erasures or self._clock() >= read.good_until:
-                self._read = read = self._anew(erasures)
-            return read
-
-    def _anew(self, erasures: int) -> _Read | None:
-        started = self._clock()
+    def _anew(self) -> _Read | None:
         deeds, topics = deeds_of(self._events.deeds()), self._topics()
         if deeds.is_empty():
             return None
         day = int(deeds["day"].max()) + 1  # type: ignore[arg-type]
         expected = expectations(deeds, topics, day, self._response_model())
-        advice = shop_advice(deeds, topics, expected, self._product, MOST)
-        now = self._clock()
-        return _Read(topics, expected, advice, erasures, now + REST * (now - started))
+        return _Read(topics, expected, shop_advice(deeds, topics, expected, self._product, MOST))
 
     def _topics(self) -> pl.DataFrame:
         with self._live.read() as indexes:
