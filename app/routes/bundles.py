@@ -70,7 +70,7 @@ class BundlesResponse(BaseModel):
 
 
 def _price(price: Price | None) -> PriceModel | None:
-    return price and PriceModel.model_construct(amount=price.amount, currency=price.currency)
+    return None if price is None else PriceModel.model_construct(amount=price.amount, currency=price.currency)
 
 
 async def _bundles(request: Request, shop: TheShop) -> Bundles:
