@@ -1,4 +1,5 @@
-"""`tasteline eval offers`: who answers a coupon campaign and with which coupon, and what else goes into a cart.
+"""`tasteline eval offers`: who answers a coupon campaign with which coupon, what goes into a cart,
+and what paid places cost.
 
 Takes the parts that are asked for, gives one result for each. Each measurement is a module of its own; this one knows
 only their names and writes down each look at test.
@@ -17,7 +18,7 @@ from retrieval.importing.completejourney import NAME
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
-Part = Literal["people", "coupons", "cart"]
+Part = Literal["people", "coupons", "cart", "sponsored"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -27,10 +28,21 @@ def run(
     """part → result. Raises InvalidInput for data without coupon campaigns."""
     if data != NAME:
         raise InvalidInput(f"{data!r} has no coupon campaigns; `{NAME}` has")
-    return {
-        part: _cart(settings, seed, told) if part == "cart" else _campaigns(part, settings, seed, told)
-        for part in parts
-    }
+    return {part: _measured(part, settings, seed, told) for part in parts}
+
+
+def _measured(part: Part, settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:
+    if part == "cart":
+        return _cart(settings, seed, told)
+    return _sponsored(settings, seed, told) if part == "sponsored" else _campaigns(part, settings, seed, told)
+
+
+def _sponsored(settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:
+    """The demo shop, whatever the data: its queries are made, and nothing is chosen on them."""
+    from eval import demo_shop
+    from eval.sponsoring import measure
+
+    return measure(demo_shop.products(), settings, seed, told).as_mapping()
 
 
 def _cart(settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:

@@ -21,7 +21,10 @@ def reports(data: str, part: str, seed: int, told: Callable[[str], None]) -> Map
 
 
 Part = Annotated[
-    str, typer.Option("--part", help="people: who redeems; coupons: which coupon; cart: what is added; all.")
+    str,
+    typer.Option(
+        "--part", help="people: who redeems; coupons: which; cart: what is added; sponsored: paid places; all."
+    ),
 ]
 
 
