@@ -24,7 +24,6 @@ from finetune.offer_response import fit_response
 from retrieval.offers import campaign as c
 from retrieval.offers import taste
 from retrieval.offers.campaign import Campaign, CouponLog, campaigns_of, recipients_of, redeemed
-from retrieval.offers.response import ResponseModel
 from tasteline.errors import InvalidInput
 
 Level = Literal["people", "coupons"]
@@ -38,6 +37,7 @@ EVENTS_ONLY = tuple(
     name for name in (*c.HABITS, *c.FIT) if name not in ("spent_quarter", "reduced_share", "group_coupons")
 )
 """What any shop's events tell, without prices paid, coupons or people's answers."""
+EVENTS_ONLY_SYSTEM = "events_only"
 RULES: Mapping[Level, Mapping[str, str]] = {
     "people": {
         "past_redeemers": "redemptions",
@@ -82,6 +82,10 @@ class Cases:
 
     def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
         return self.frame.select(names).to_numpy().astype(np.float64)
+
+    def with_more(self, other: Cases) -> Cases:
+        """These and those of the same level after them."""
+        return Cases(pl.concat([self.frame, other.frame]), np.concatenate([self.responded, other.responded]))
 
     def codes(self, *names: str) -> NDArray[np.int64]:
         """The same number for rows that agree in these columns, from 0."""
@@ -158,7 +162,7 @@ def candidates(level: Level) -> dict[str, Candidate]:
     events = EVENTS_ONLY if level == "people" else taste.FEATURES
     return {
         OURS: Candidate(_logistic(every), FREEDOMS),
-        "events_only": Candidate(_logistic(events), FREEDOMS),
+        EVENTS_ONLY_SYSTEM: Candidate(_logistic(events), FREEDOMS),
         "boosted_trees": Candidate(_boosted(every), TREES[level]),
         **{name: Candidate(_logistic((figure,)), (1.0,)) for name, figure in RULES[level].items()},
     }
@@ -186,22 +190,7 @@ def _boosted(names: Sequence[str]) -> Callable[[Cases, float], Fitted]:
     return fit
 
 
-def serving_model(log: CouponLog) -> tuple[ResponseModel, float]:
-    """The response model of offers for groups of products, from all campaigns, and the freedom that the middle chose.
-
-    It knows only what `retrieval.offers.taste` counts from events.
-    """
-    parts = divided(log)
-    train, middle = (cases_of(log, part, "coupons") for part in (parts.train, parts.middle))
-    freedom, _ = _chosen(candidates("coupons")["events_only"], train, middle)
-    everything = cases_of(log, (*parts.train, *parts.middle, *parts.test), "coupons")
-    campaigns, redemptions = (sum(map(len, (parts.train, parts.middle, parts.test))), int(everything.responded.sum()))
-    words = f"{campaigns} coupon campaigns of completejourney, {redemptions:,} coupons redeemed"
-    model = fit_response(taste.FEATURES, everything.matrix(taste.FEATURES), everything.responded, freedom, words)
-    return model, freedom
-
-
-def _chosen(candidate: Candidate, train: Cases, middle: Cases) -> tuple[float, float]:
+def chosen(candidate: Candidate, train: Cases, middle: Cases) -> tuple[float, float]:
     """(setting, log-loss): the best on the middle, the first of equals."""
 
     def loss(setting: float) -> float:
@@ -213,22 +202,32 @@ def _chosen(candidate: Candidate, train: Cases, middle: Cases) -> tuple[float, f
 
 
 def measure(
-    log: CouponLog, checksum: str, level: Level, *, seed: int = 0, told: Callable[[str], None] = lambda name: None
+    log: CouponLog,
+    checksum: str,
+    level: Level,
+    *,
+    seed: int = 0,
+    told: Callable[[str], None] = lambda name: None,
+    systems: Mapping[str, Candidate] | None = None,
+    reference: str = OURS,
 ) -> Measured:
-    """Choose on the middle, fit again on all that had ended before test, measure on test."""
+    """Choose on the middle, fit again on all that had ended before test, measure on test.
+
+    `systems`: default `candidates(level)`; `reference`: which of them the others are compared with.
+    """
     started = time.perf_counter()
     parts = divided(log)
     train, middle, test = (cases_of(log, part, level) for part in (parts.train, parts.middle, parts.test))
-    known = Cases(pl.concat([train.frame, middle.frame]), np.concatenate([train.responded, middle.responded]))
-    forecasts, results = {}, {}
-    for name, candidate in candidates(level).items():
+    known = train.with_more(middle)
+    results = {}
+    for name, candidate in (candidates(level) if systems is None else systems).items():
         told(name)
         begun = time.perf_counter()
-        setting, loss = _chosen(candidate, train, middle)
-        forecasts[name] = candidate.fit(known, setting)(test)
-        values, whole = _people(test, forecasts[name]) if level == "people" else _coupons(test, forecasts[name])
-        chosen = {"setting": setting, "middle log_loss": round(loss, 6)} if len(candidate.settings) > 1 else {}
-        results[name] = SystemResult(values, whole, fit_seconds=time.perf_counter() - begun, chosen=chosen)
+        setting, loss = chosen(candidate, train, middle)
+        forecasts = candidate.fit(known, setting)(test)
+        values, whole = _people(test, forecasts) if level == "people" else _coupons(test, forecasts)
+        told_of = {"setting": setting, "middle log_loss": round(loss, 6)} if len(candidate.settings) > 1 else {}
+        results[name] = SystemResult(values, whole, fit_seconds=time.perf_counter() - begun, chosen=told_of)
     names, groups = _named(test, level)
     return Measured(
         task="offers",
@@ -249,6 +248,7 @@ def measure(
         seed=seed,
         seconds=time.perf_counter() - started,
         resamples=2_000,
+        reference=reference,
         groups=groups,
     )
 

@@ -21,7 +21,7 @@ Id = Annotated[str, typer.Argument(help="Of a model, or as much of its beginning
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Option(help="next-item, encoder, reranker or llm; default: all.")] = None,
+    kind: Annotated[str | None, typer.Option(help="next-item, encoder, reranker, llm or offers; default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """All trained models, oldest first within their kind."""

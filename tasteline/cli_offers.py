@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -30,21 +31,25 @@ Part = Annotated[
 
 def train(
     data: Annotated[str, typer.Option(help="completejourney: real coupon campaigns.")] = "completejourney",
+    promote: Annotated[bool, typer.Option(help="Make it live where no simple rule is better.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from coupon campaigns who takes up an offer; the advice of this home ranks by it from then on.
-
-    Delete the file that it names to go back to counts.
-    """
-    from eval.coupon_response import serving_model
+    """Learn from coupon campaigns who takes up an offer; once it is live, advice about offers ranks by it."""
     from eval.data.campaigns import read_campaigns
+    from eval.offer_training import train_offers
+    from eval.results import markdown_table
     from retrieval.importing.completejourney import NAME
-    from retrieval.offers.adviser import MODEL_FILE
 
     if data != NAME:
         fail(f"{data!r} has no coupon campaigns; `{NAME}` has", 2)
-    model, freedom = serving_model(read_campaigns()[0])
-    path = read_settings().home / MODEL_FILE
-    model.write(path)
-    said = {"file": str(path), "learned_from": model.learned_from, "freedom": freedom}
-    say_json(said) if as_json else say(f"learned from {model.learned_from}: {path}")
+    log, checksum = read_campaigns()
+    report, entry, live = train_offers(log, NAME, checksum, read_settings(), _told, promote=promote)
+    if as_json:
+        say_json({**report, "model": entry.id, "live": live})
+        return
+    say(markdown_table(report))
+    say(f"{entry.id} is {'live' if live else 'a candidate'}.")
+
+
+def _told(name: str) -> None:
+    sys.stderr.write(f"tasteline: {name}\n")

@@ -21,12 +21,12 @@ from retrieval.offers import taste
 from retrieval.offers.advice import Advice, Expected, expectations, personal_advice, shop_advice
 from retrieval.offers.deeds import deeds_in, deeds_of
 from retrieval.offers.kept import Kept
-from retrieval.offers.response import ResponseModel
-from tasteline.errors import InvalidInput
+from retrieval.offers.response import FILE, ResponseModel
+from retrieval.registry import Registry
+from tasteline.errors import InvalidInput, ModelDamaged
 from tasteline.ports import EventStore
 from tasteline.types import Product
 
-MODEL_FILE = "models/offers/response.json"
 MOST = 100
 """Offers of the whole shop that are kept."""
 NO_TIMES = "no event of this shop has a time: nothing can be said of when somebody turned to something"
@@ -52,8 +52,8 @@ class Adviser:
     ) -> None:
         self._events = events
         self._live = live
-        self._model = home / MODEL_FILE
-        self._read: Kept[_Read | None] = Kept(self._anew, events.erasures, clock)
+        self._registry = Registry(home)
+        self._read: Kept[_Read | None] = Kept(self._anew, self._stamp, clock)
 
     def shop(self, limit: int = 20) -> Advice:
         """For the merchant."""
@@ -67,6 +67,10 @@ class Adviser:
             return _nothing()
         deeds = deeds_in(self._events.history(user_id), user_id)
         return personal_advice(deeds, read.topics, read.expected, self._product, limit)
+
+    def _stamp(self) -> object:
+        """Moves when somebody is erased, and when another response model becomes live."""
+        return self._events.erasures(), self._registry.stamp("offers")
 
     def _anew(self) -> _Read | None:
         deeds, topics = deeds_of(self._events.deeds()), self._topics()
@@ -82,12 +86,11 @@ class Adviser:
         return pl.DataFrame(named, schema={"product": pl.String, "topic": pl.String}, orient="row")
 
     def _response_model(self) -> ResponseModel | None:
-        """One that cannot be used leaves the true counts; the log says so."""
-        if not self._model.is_file():
-            return None
+        """The live one; one that cannot be used leaves the true counts, and the log says so."""
         try:
-            return ResponseModel.read(self._model, taste.FEATURES)
-        except (OSError, InvalidInput) as error:
+            entry = self._registry.live("offers")
+            return ResponseModel.read(entry.folder / FILE, taste.FEATURES) if entry else None
+        except (OSError, InvalidInput, ModelDamaged) as error:
             log.warning("response_model_unusable", reason=str(error))
             return None
 

@@ -1,8 +1,8 @@
 """Something that costs seconds to compute from a whole shop, computed when it is first asked for, then now and again.
 
 Takes a function and a stamp, gives its last result. A result serves REST times as long as it took; who asks after that
-gets it still, while a thread makes the next. When the stamp moves (somebody was erased) the old one is never given
-again.
+gets it still, while a thread makes the next. When the stamp moves (somebody was erased, say) the old one is never
+given again.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Kept(Generic[Value]):
     """Thread-safe; one computation at a time. `clock` counts seconds."""
 
     def __init__(
-        self, make: Callable[[], Value], stamp: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self, make: Callable[[], Value], stamp: Callable[[], object], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._make = make
         self._stamp = stamp
         self._clock = clock
         self._making = threading.Lock()
-        self._kept: tuple[Value, int, float] | None = None
+        self._kept: tuple[Value, object, float] | None = None
         """Value, stamp, and until when it is good."""
 
     def __call__(self) -> Value:
@@ -55,7 +55,7 @@ class Kept(Generic[Value]):
         finally:
             self._making.release()
 
-    def _made(self) -> tuple[Value, int, float]:
+    def _made(self) -> tuple[Value, object, float]:
         stamp, started = self._stamp(), self._clock()
         value = self._make()
         now = self._clock()

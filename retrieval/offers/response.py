@@ -16,6 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasteline.errors import InvalidInput
 
+FILE = "response.json"
+"""In the folder of a registered model of the kind "offers"."""
 Features = NDArray[np.float64]
 """(cases, features)"""
 

@@ -17,10 +17,8 @@ from eval.coupon_response import (
     cases_of,
     divided,
     measure,
-    serving_model,
 )
 from eval.metrics import auc
-from retrieval.offers import taste
 from tasteline.errors import InvalidInput
 from tests.unit.retrieval.offers.small_log import small_log
 
@@ -91,12 +89,3 @@ def test_answers_drawn_by_lot_cannot_be_forecast() -> None:
         train, test = (cases_of(log, part, "people") for part in (divided(log).train, divided(log).test))
         reached.append(auc(test.responded, candidates("people")["tasteline"].fit(train, 0.01)(test)))
     assert 0.4 < np.mean(reached) < 0.6
-
-
-def test_what_serves_knows_events_only() -> None:
-    model, _ = serving_model(LOG)
-    assert model.names == taste.FEATURES
-    cases = cases_of(LOG, divided(LOG).test, "coupons")
-    likely = model.probabilities(cases.matrix(taste.FEATURES))
-    assert likely[cases.responded].mean() > 2 * likely[~cases.responded].mean()
-    assert "campaigns" in model.learned_from

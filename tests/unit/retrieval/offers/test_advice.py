@@ -1,6 +1,5 @@
 """Advice: its expectation is a true count or the model's probability, its order follows, its products exist."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +9,13 @@ import pytest
 
 from retrieval.offers import taste
 from retrieval.offers.advice import LEAST_TRIED, PRIOR, RULES, expectations, personal_advice, shop_advice
-from retrieval.offers.adviser import MODEL_FILE, NO_TIMES, Adviser
+from retrieval.offers.adviser import NO_TIMES, Adviser
 from retrieval.offers.deeds import BOUGHT, CARTED, DAY, SCHEMA
-from retrieval.offers.response import ResponseModel
+from retrieval.offers.response import FILE, ResponseModel
+from retrieval.registry import Registry
 from tasteline.types import Product
 from tests.unit.retrieval.small_shop import SmallShop, event, product
+from tests.unit.retrieval.trained import card
 
 TODAY = 1_000
 TOPICS = pl.DataFrame({"product": ["dome", "gas"], "topic": ["Tents", "Stoves"]})
@@ -128,13 +129,18 @@ def test_an_erasure_is_seen_at_once(tmp_path: Path) -> None:
     assert not adviser.shop().offers
 
 
-def test_a_model_in_the_home_is_used_and_one_that_does_not_fit_is_not(tmp_path: Path) -> None:
-    made = shop()
-    basis: Callable[[], str] = lambda: Adviser(made.store, made.live, tmp_path).shop().basis  # noqa: E731
-    model().write(tmp_path / MODEL_FILE)
-    assert "two campaigns" in basis()
-    model(("other",)).write(tmp_path / MODEL_FILE)
-    assert basis() == RULES
+def test_the_live_model_is_used_and_one_that_does_not_fit_is_not(tmp_path: Path) -> None:
+    made, registry = shop(), Registry(tmp_path)
+    adviser = Adviser(made.store, made.live, tmp_path, lambda: 0.0)
+    assert adviser.shop().basis == RULES
+    for number, names in enumerate((taste.FEATURES, ("other",))):
+        made_card = card(number, kind="offers")
+        registry.register(made_card, lambda folder, names=names: model(names).write(folder / FILE))  # type: ignore[misc]
+        registry.promote(made_card.id)
+        basis = adviser.shop().basis
+        assert ("two campaigns" in basis) if names == taste.FEATURES else (basis == RULES)
+    registry.rollback("offers")
+    assert "two campaigns" in adviser.shop().basis
 
 
 def test_events_without_times_say_nothing(tmp_path: Path) -> None:
