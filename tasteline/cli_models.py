@@ -60,7 +60,7 @@ def promote(
 
 @app.command()
 def rollback(
-    kind: Annotated[str, typer.Argument(help="next-item, encoder, reranker or llm.")], as_json: AsJson = False
+    kind: Annotated[str, typer.Argument(help="next-item, encoder, reranker, llm or offers.")], as_json: AsJson = False
 ) -> None:
     """Take the last promotion back: what was live before it is live again."""
     from retrieval.model_card import kind_of
