@@ -49,6 +49,13 @@ class AddedModel(BaseModel):
 
 
 class BundleModel(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"product_ids": ["tent-02"], "added": [], "total": {"amount": 18900, "currency": "USD"}},
+            ]
+        }
+    )
     product_ids: list[str] = Field(description="What was asked about first, then what is added.")
     added: list[AddedModel]
     total: PriceModel | None = Field(

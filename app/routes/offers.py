@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.dependencies import PROBLEMS, TheShop, answer, in_worker
 from app.schemas import Id, ProductModel
@@ -56,6 +56,27 @@ class OfferModel(BaseModel):
 class OffersResponse(BaseModel):
     """Most expected responses first. A response, never an uplift: what would have been bought anyway is in it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "offers": [
+                        {
+                            "what": {"topic": "Tents", "products": []},
+                            "whom": ["mara", "u017"],
+                            "people": 2,
+                            "sign": "cart",
+                            "why": "2 people have left Tents in the cart within 14 days",
+                            "events": 3,
+                            "expected": 0.17,
+                        }
+                    ],
+                    "basis": "counted: of those who showed the same sign 30 days earlier, the share who bought …",
+                    "as_of": "2026-03-02",
+                }
+            ]
+        }
+    )
     offers: list[OfferModel]
     basis: str = Field(description="What `expected` is and where it comes from.")
     as_of: date | None = Field(description="The first day of which nothing is known; null: no event has a time.")

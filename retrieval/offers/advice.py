@@ -9,7 +9,7 @@ not have come anyway. No discount is named and no price made up: how much to giv
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import get_args
 
@@ -147,7 +147,9 @@ def shop_advice(
 def personal_advice(
     deeds: pl.DataFrame, topics: pl.DataFrame, expected: Expected, product: Callable[[str], Product | None], limit: int
 ) -> Advice:
-    """The offers for the one person whose deeds these are, likeliest first."""
+    """The offers for the one person whose deeds these are, likeliest first; what they did since all was read counts."""
+    if not deeds.is_empty():
+        expected = replace(expected, day=max(expected.day, int(deeds["day"].max()) + 1))  # type: ignore[arg-type]
     found = expected.of(signs(deeds, topics, expected.day), deeds, topics)
     rows = sorted(
         found.iter_rows(named=True),

@@ -117,8 +117,9 @@ def test_a_persons_own_events_count_at_once(tmp_path: Path) -> None:
     made = shop()
     adviser = Adviser(made.store, made.live, tmp_path, lambda: 0.0)
     adviser.shop()
-    made.append(event("bob", "dome", "add_to_cart", time=NOON + timedelta(minutes=1)))
+    made.append(event("bob", "dome", "add_to_cart", time=NOON + timedelta(days=2)))
     assert adviser.person("bob").offers
+    assert adviser.person("bob").as_of == date(2026, 3, 4)
 
 
 def test_an_erasure_is_seen_at_once(tmp_path: Path) -> None:
