@@ -18,6 +18,7 @@ from typing import cast
 import polars as pl
 
 from eval.coupon_response import EVENTS_ONLY_SYSTEM, candidates, cases_of, chosen, divided, measure
+from eval.offers import looked
 from eval.own_shop import erasures
 from eval.results import DISTRIBUTION, commit_of, machine
 from finetune.offer_response import fit_response
@@ -38,7 +39,9 @@ def train_offers(
     """Live where no simple rule beside it is better; withdrawn where somebody was erased while it learned."""
     started, known_erasures = time.perf_counter(), erasures(settings)
     systems = {each: candidates("coupons")[each] for each in (EVENTS_ONLY_SYSTEM, *BESIDE)}
+    looks = looked("coupons", checksum, [*systems], settings, seed=0)
     report = measure(log, checksum, "coupons", told=told, systems=systems, reference=EVENTS_ONLY_SYSTEM).as_mapping()
+    report = {**report, "part": "test", "test_looks": looks}
     model, people = fitted(log, name)
     table = cast(Mapping[str, Mapping[str, float]], report["systems"])
     products, events = log.coupons["product"].n_unique(), len(log.lines)

@@ -50,7 +50,7 @@ def _cart(settings: Settings, seed: int, told: Callable[[str], None]) -> dict[st
     from eval.data.campaigns import read_baskets
 
     deeds, kinds, checksum = read_baskets()
-    looks = _looked("cart", checksum, list(systems({})), settings, seed)
+    looks = looked("cart", checksum, list(systems({})), settings, seed)
     report = measure(deeds, kinds, NAME, checksum, seed=seed, told=told).as_mapping()
     return {**report, "part": "test", "test_looks": looks}
 
@@ -62,14 +62,14 @@ def _campaigns(
     from eval.data.campaigns import read_campaigns
 
     log, checksum = read_campaigns()
-    looks = _looked(part, checksum, list(candidates(part)), settings, seed)
+    looks = looked(part, checksum, list(candidates(part)), settings, seed)
     report = measure(log, checksum, part, seed=seed, told=told).as_mapping()
     return {**report, "part": "test", "test_looks": looks}
 
 
-def _looked(part: str, checksum: str, systems: list[str], settings: Settings, seed: int) -> int:
+def looked(part: str, checksum: str, systems: Sequence[str], settings: Settings, seed: int) -> int:
     """How often the test part was looked at before; this look is written down."""
     commit = commit_of(Path(__file__).parent)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    look = Look(NAME, checksum, f"offers-{part}", systems, {"seed": seed}, commit.sha if commit else None, now)
+    look = Look(NAME, checksum, f"offers-{part}", list(systems), {"seed": seed}, commit.sha if commit else None, now)
     return record(settings.home / "eval", look)

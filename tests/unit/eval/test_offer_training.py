@@ -34,6 +34,8 @@ def test_it_knows_events_only_and_tells_who_takes_an_offer_up() -> None:
 def test_what_is_live_is_what_was_measured(tmp_path: Path) -> None:
     report, entry, live = train_offers(LOG, "made up", "c0ffee", settings_in(tmp_path), lambda name: None)
     assert live
+    assert report["test_looks"] == 0
+    assert (tmp_path / "eval" / "test_looks.jsonl").read_text().count("offers-coupons") == 1
     assert Registry(tmp_path).live("offers") == Registry(tmp_path).entry(entry.id)
     model = ResponseModel.read(entry.folder / FILE, taste.FEATURES)
     cases = cases_of(LOG, divided(LOG).test, "coupons")
