@@ -26,6 +26,7 @@ from pydantic.config import JsonDict
 
 from retrieval.erasure import Erased
 from retrieval.model_card import ModelKind
+from retrieval.offers.sponsoring import Sponsored
 from retrieval.registry import Withdrawal
 from retrieval.welcome import MOST_QUESTIONS
 from tasteline import types as t
@@ -163,6 +164,24 @@ class FiltersModel(Wire):
         )
 
 
+class SponsoredModel(Wire):
+    """Products that may be put higher than their match alone would, within a stated loss of relevance."""
+
+    product_ids: list[Id] = Field(min_length=1, max_length=1_000)
+    slots: Annotated[int, Field(ge=1, le=5), NUMBER] = Field(default=1, description="Products moved up, at most.")
+    max_loss: Annotated[float, Field(ge=0, le=0.5), NUMBER] = Field(
+        default=0.1,
+        description="A product is put above another only where its score is at least (1 - max_loss) of the other's; "
+        "never above the best match.",
+    )
+
+    def sponsored(self) -> Sponsored:
+        return Sponsored(frozenset(self.product_ids), self.slots, self.max_loss)
+
+
+Paid = Annotated[SponsoredModel | None, Field(description="null: nothing is sponsored.")]
+
+
 class SearchRequest(Wire):
     model_config = ConfigDict(
         extra="forbid",
@@ -176,6 +195,7 @@ class SearchRequest(Wire):
     ignore: list[Word] = Field(
         default=[], max_length=50, description="Keys of understood constraints that the shopper took back."
     )
+    sponsored: Paid = None
 
 
 def _given(name: str) -> JsonDict:
@@ -325,6 +345,7 @@ class RecommendationRequest(Wire):
     limit: Limit = 10
     exclude_ids: list[Id] = Field(default=[], max_length=1_000)
     exclude_seen: Flag = False
+    sponsored: Paid = None
 
     @model_validator(mode="after")
     def has_anchor(self) -> RecommendationRequest:
@@ -345,6 +366,7 @@ class RankedProductModel(BaseModel):
     product: ProductModel
     score: float
     reasons: list[ReasonModel]
+    sponsored: bool = Field(default=False, description="Stands higher than its score alone would put it.")
 
     @classmethod
     def of(cls, ranked: t.RankedProduct) -> RankedProductModel:
@@ -352,7 +374,10 @@ class RankedProductModel(BaseModel):
             ReasonModel.model_construct(kind=r.kind, text=r.text, evidence=list(r.evidence)) for r in ranked.reasons
         ]
         return cls.model_construct(
-            product=ProductModel.of(ranked.product), score=round(ranked.score, 6), reasons=reasons
+            product=ProductModel.of(ranked.product),
+            score=round(ranked.score, 6),
+            reasons=reasons,
+            sponsored=ranked.sponsored,
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasteline import cli_experiment, cli_models, cli_train
+from tasteline import cli_experiment, cli_models, cli_offers, cli_train
 from tasteline.cli_train import epochs as epochs_told
 from tasteline.errors import InputError, SetupError, TastelineError, TransientError
 from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, say_json
@@ -38,6 +38,7 @@ app.add_typer(evaluate, name="eval")
 app.add_typer(bench, name="bench")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_train.app, name="train")
+cli_train.app.command("offers")(cli_offers.train)
 app.add_typer(cli_experiment.app, name="experiment")
 
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
@@ -724,6 +725,18 @@ def eval_interests(
     from eval.interests import run
 
     _reports(run(data, read_settings(), seed, _told), save, as_json)
+
+
+@evaluate.command("offers")
+def eval_offers(
+    data: Annotated[str, typer.Option(help="completejourney: real coupon campaigns.")] = "completejourney",
+    part: cli_offers.Part = "all",
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who answers an offer and with what, what else goes into a cart, and what a paid place costs."""
+    _reports(cli_offers.reports(data, part, seed, _told), save, as_json)
 
 
 @evaluate.command("compare")

@@ -151,8 +151,9 @@ class Understood:
 
 
 ReasonKind = Literal[
-    "match", "meaning", "constraint", "history", "similar", "complement", "together", "popular", "new", "varied"
-]
+    "match", "meaning", "constraint", "history", "similar", "complement", "together", "popular", "new", "varied",
+    "sponsored",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,8 @@ class RankedProduct:
     reasons: tuple[Reason, ...] = ()
     close: bool = False
     """In a search: carries not every word that was left to match, and is shown because it comes near."""
+    sponsored: bool = False
+    """Stands higher than its score alone would put it, because the merchant wants it so."""
 
 
 @dataclass(frozen=True, slots=True)

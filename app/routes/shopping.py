@@ -21,6 +21,7 @@ from app.schemas import (
     SearchRequest,
 )
 from app.shop import Shop
+from retrieval.offers.sponsoring import DEPTH, shown
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
 from retrieval.welcome import Question
@@ -35,12 +36,12 @@ async def search(request: SearchRequest, shop: TheShop, searches: Searches) -> R
     query = SearchQuery(
         text=request.query,
         filters=request.filters.filters(request.exclude_ids),
-        limit=request.limit,
+        limit=_depth(request),
         ignore=frozenset(request.ignore),
         deadline=time.monotonic() + shop.settings.deadline_seconds,
         user_id=request.user_id,
     )
-    return _ranked(shop, await searches.submit(query), request.user_id)
+    return _ranked(shop, _shown(await searches.submit(query), request), request.user_id)
 
 
 @router.post(
@@ -67,13 +68,14 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
         wish=request.wish or "",
         answers=tuple(answer.choice() for answer in request.answers),
         filters=request.filters.filters(request.exclude_ids),
-        limit=request.limit,
+        limit=_depth(request),
         exclude_seen=request.exclude_seen,
     )
     if query.context == "home" and not query.query:
         wish = await shop.writer_of_interests.wish(query.user_id, query.session_id, TASK_SECONDS, session)
         query = replace(query, wish=wish)
     ranking, question = await in_worker(shop, lambda: (shop.recommender.recommend(query), _question(shop, query)))
+    ranking = _shown(ranking, request)
     shop.rankings.append((ranking, request.user_id))
     asked = None if question is None else {"id": question.id, "text": question.text, "options": question.options}
     return Response(ranking_json(ranking, question=asked), media_type="application/json")
@@ -95,6 +97,15 @@ async def interests(user_id: Id, shop: TheShop) -> Response:
     )
 
 
+def _depth(request: SearchRequest | RecommendationRequest) -> int:
+    """How long a ranking is asked for: a sponsored product is looked for further down than what is shown."""
+    return request.limit if request.sponsored is None else max(request.limit, DEPTH)
+
+
+def _shown(ranking: Ranking, request: SearchRequest | RecommendationRequest) -> Ranking:
+    return ranking if request.sponsored is None else shown(ranking, request.sponsored.sponsored(), request.limit)
+
+
 def _ranked(shop: Shop, ranking: Ranking, user_id: str | None) -> Response:
     shop.rankings.append((ranking, user_id))
     return Response(ranking_json(ranking), media_type="application/json")
@@ -114,7 +125,13 @@ def ranking_json(ranking: Ranking, **more: object) -> bytes:
     answer = {
         "ranking_id": ranking.id,
         "items": [
-            {"product": item.product, "score": round(item.score, 6), "reasons": item.reasons} for item in ranking.items
+            {
+                "product": item.product,
+                "score": round(item.score, 6),
+                "reasons": item.reasons,
+                "sponsored": item.sponsored,
+            }
+            for item in ranking.items
         ],
         "total": ranking.total,
         "understood": understood

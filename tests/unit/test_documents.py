@@ -29,7 +29,7 @@ from tasteline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-RUNNABLE = ("README.md", "docs/api.md", "docs/feeds.md", "docs/evaluation.md")
+RUNNABLE = ("README.md", "docs/api.md", "docs/feeds.md", "docs/evaluation.md", "docs/offers.md")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TOUR = ("tasteline/types.py", "tasteline/ports.py", "app/agent/pipeline.py", "app/bootstrap.py")
 PUBLISHED = "http://127.0.0.1:8080"

@@ -34,7 +34,7 @@ FULL = Product(
             "r2",
             (
                 RankedProduct(FULL, 0.123456789, (Reason("match", "Matches “mug”", ("p1",)),)),
-                RankedProduct(Product("p2", "Bare"), 0.0),
+                RankedProduct(Product("p2", "Bare"), 0.0, sponsored=True),
             ),
             17,
         ),

@@ -1,0 +1,60 @@
+"""What a shop's people did with its products, as one frame: for questions about all of them at once.
+
+Takes pages of `EventStore.deeds` or one person's history, gives a frame with the columns of SCHEMA. What has no time or
+no product is left out: nothing here can be said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from tasteline.ports import Deed
+from tasteline.types import Event, EventType
+
+LOOKED, CARTED, TAKEN_OUT, BOUGHT = range(4)
+KINDS: dict[str, int] = {
+    EventType.SELECT_ITEM: LOOKED,
+    EventType.VIEW_ITEM: LOOKED,
+    EventType.ADD_TO_WISHLIST: LOOKED,
+    EventType.ADD_TO_CART: CARTED,
+    EventType.REMOVE_FROM_CART: TAKEN_OUT,
+    EventType.PURCHASE: BOUGHT,
+}
+DAY = 86_400_000_000
+"""Microseconds."""
+SCHEMA = {"person": pl.String, "product": pl.String, "kind": pl.Int8, "moment": pl.Int64, "day": pl.Int32}
+"""`moment` counts microseconds since 1970, `day` days."""
+
+
+def deeds_of(pages: Iterable[Sequence[Deed]]) -> pl.DataFrame:
+    """By person and moment; what happened in one moment in the order of arrival."""
+    parts = [_frame([(row[1], row[2], row[3], row[4]) for row in page]) for page in pages]
+    return _in_order(pl.concat(parts) if parts else _frame([]))
+
+
+def deeds_in(history: Sequence[Event], person: str) -> pl.DataFrame:
+    """The same of one person's events, oldest first."""
+    rows = [
+        (person, event.product_id, str(event.type), round(event.time.timestamp() * 1_000_000) if event.time else None)
+        for event in history
+    ]
+    return _in_order(_frame(rows))
+
+
+def _frame(rows: Sequence[tuple[str, str | None, str, int | None]]) -> pl.DataFrame:
+    names = {"person": pl.String, "product": pl.String, "type": pl.String, "moment": pl.Int64}
+    told = pl.DataFrame(rows, schema=names, orient="row").drop_nulls(["product", "moment"])
+    return (
+        told.with_columns(
+            kind=pl.col("type").replace_strict(KINDS, default=None, return_dtype=pl.Int8),
+            day=(pl.col("moment") // DAY).cast(pl.Int32),
+        )
+        .drop_nulls("kind")
+        .select(*SCHEMA)
+    )
+
+
+def _in_order(deeds: pl.DataFrame) -> pl.DataFrame:
+    return deeds.sort("person", "moment", maintain_order=True)

@@ -1,0 +1,63 @@
+"""Something that costs seconds to compute from a whole shop, computed when it is first asked for, then now and again.
+
+Takes a function and a stamp, gives its last result. A result serves REST times as long as it took; who asks after that
+gets it still, while a thread makes the next. When the stamp moves (somebody was erased, say) the old one is never
+given again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+Value = TypeVar("Value")
+REST = 20.0
+"""Times its own cost: with events all day, computing takes 5 % of a core."""
+
+log = structlog.get_logger(__name__)
+
+
+class Kept(Generic[Value]):
+    """Thread-safe; one computation at a time. `clock` counts seconds."""
+
+    def __init__(
+        self, make: Callable[[], Value], stamp: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make = make
+        self._stamp = stamp
+        self._clock = clock
+        self._making = threading.Lock()
+        self._kept: tuple[Value, object, float] | None = None
+        """Value, stamp, and until when it is good."""
+
+    def __call__(self) -> Value:
+        """Waits only where there is nothing that may be given."""
+        stamp, kept = self._stamp(), self._kept
+        if kept is None or kept[1] != stamp:
+            with self._making:
+                kept = self._kept
+                if kept is None or kept[1] != stamp:
+                    kept = self._made()
+            return kept[0]
+        if self._clock() >= kept[2] and self._making.acquire(blocking=False):
+            threading.Thread(target=self._again, name="kept", daemon=True).start()
+        return kept[0]
+
+    def _again(self) -> None:
+        try:
+            self._made()
+        except Exception:  # the edge of a thread: the old result serves on, the next question tries again
+            log.exception("not_computed_anew")
+        finally:
+            self._making.release()
+
+    def _made(self) -> tuple[Value, object, float]:
+        stamp, started = self._stamp(), self._clock()
+        value = self._make()
+        now = self._clock()
+        self._kept = value, stamp, now + REST * (now - started)
+        return self._kept
