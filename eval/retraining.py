@@ -11,19 +11,24 @@ from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
 from eval.lora_entry import Hearing
 from eval.next_item_training import TrainingAsked, train_next_item
 from eval.search_training import SearchTrainingAsked, train_for_search
-from finetune.lora.settings import KINDS
+from finetune.lora.settings import KINDS, LoraSettings
 from retrieval.model_card import ModelCard
 from tasteline.settings import Settings
 
 
-def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str:
-    """Raises InvalidInput where the store has too little left to learn from."""
+def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str | None:
+    """None for a model that learned from what the store does not have.
+
+    Raises InvalidInput where the store has too little left to learn from.
+    """
+    if card.kind == "offers":
+        return None
     if card.kind == "next-item":
         asked = TrainingAsked(seed=card.seed)
         return train_next_item(asked, settings, hearing.told, hearing.epoch, hearing.embedding)[1].id
     # The name of the published base stands for the settings, which say where it is.
     base = None if card.base in (settings.embedder_model, settings.language_model_name) else card.base
-    assignments, said = _assignments(card), card.settings
+    assignments, said = _assignments(card, KINDS[card.kind]), card.settings
     if card.kind == "llm":
         tasks = tasks_of(str(said["tasks"]) if "tasks" in said else None)
         rows = int(said.get("rows") or card.data.events)
@@ -42,9 +47,8 @@ def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str:
     return train_for_search(search, settings, hearing)[1].id
 
 
-def _assignments(card: ModelCard) -> tuple[str, ...]:
+def _assignments(card: ModelCard, job: type[LoraSettings]) -> tuple[str, ...]:
     """The job's settings as a command line says them."""
-    assert card.kind != "next-item"
-    known = [field.name for field in fields(KINDS[card.kind])]
+    known = [field.name for field in fields(job)]
     written = {name: card.settings[name] for name in known if name in card.settings}
     return tuple(f"{name}={'none' if value is None else value}" for name, value in written.items() if name != "seed")

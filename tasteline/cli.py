@@ -422,7 +422,9 @@ def erase(
         say(line)
 
 
-def _told_of_erasure(erased: Erased, live: Mapping[str, str | None], trained: Mapping[str, str]) -> Iterator[str]:
+def _told_of_erasure(
+    erased: Erased, live: Mapping[str, str | None], trained: Mapping[str, str | None]
+) -> Iterator[str]:
     for name, count in erased.files.items():
         yield f"{count} rows removed from {name}."
     for name in erased.caches:
@@ -436,10 +438,10 @@ def _told_of_erasure(erased: Erased, live: Mapping[str, str | None], trained: Ma
     for kind, now in live.items():
         yield f"{kind}: retired; {f'{now} is live' if now else 'none is live'}."
     for kind, made in trained.items():
-        yield f"{kind}: {made} was trained."
+        yield f"{kind}: {made} was trained." if made else f"{kind}: train it again with `tasteline train {kind}`."
 
 
-def _trained_anew(learners: Sequence[Learner], settings: Settings) -> dict[str, str]:
+def _trained_anew(learners: Sequence[Learner], settings: Settings) -> dict[str, str | None]:
     """Kind → id of a model in the place of those that were retired, trained as the live one was, or the newest."""
     from eval.lora_entry import Hearing
     from eval.retraining import trained_anew
