@@ -1,0 +1,171 @@
+"""When a person turned from one thing to another: change points in what their visits were about.
+
+Takes a person's steps and the topic of each, gives `Drift`s: since when, from what to what, which events show it, how
+sure. A visit is one observation, or as many as it had topics (the exponential of its entropy): ten clicks on one shelf
+say one thing. A stretch of visits is a Dirichlet-multinomial; a split is worth the marginal likelihood of both sides
+over that of the whole, averaged over all places that it could be at, and each side is looked at again (binary
+segmentation). The topics of the whole history are the prior mean, so that a stretch must differ from the person's own
+mixture, not from a flat one. Thresholds are chosen by `eval.drift` on made-up people whose changes are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from scipy.special import gammaln
+
+from retrieval.steps import Numbers, Steps, Values
+
+MOST_VISITS = 1_000
+"""Beyond this, neighbouring visits are taken together: a change is then placed among some of them."""
+MOST_TOPICS = 64
+"""What is beyond the strongest counts as one topic."""
+MOST_NAMED = 2
+"""Topics on each side of a drift."""
+MOST_EVIDENCE = 5
+LEAST_VISITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """What a drift must show. Chosen on one half of the made-up people, see `eval.drift`."""
+
+    log_odds: float = -2.0
+    """Of a change in a stretch of visits, before they are looked at (natural logarithm)."""
+    concentration: float = 2.0
+    """How many visits' worth of the person's own mixture each stretch begins with."""
+    least_shift: float = 0.2
+    """Total variation between the mixtures before and after: a long history makes small shifts certain, not notable."""
+
+
+USUAL = Sureness()
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    since: datetime | None
+    """Of the first event after it; None where the history has no clock."""
+    step: int
+    """Number of that event among the person's steps, from 1."""
+    before: tuple[str, ...]
+    """Topics that drew the person more before, the one that lost most first."""
+    after: tuple[str, ...]
+    evidence: tuple[str, ...]
+    """Ids: events of the topics before, then of those after, each in the order in which they happened."""
+    confidence: float
+    """Posterior probability of a change there, 0.5 to 1."""
+
+
+def drifts_of(steps: Steps, topics: Numbers, names: Sequence[str], sureness: Sureness = USUAL) -> tuple[Drift, ...]:
+    """Oldest first. `topics`: (n,) place in `names` of each step, -1 where its product is gone."""
+    kept = np.flatnonzero(topics >= 0)
+    visits = np.unique(steps.visits[kept], return_inverse=True)[1]
+    count = int(visits.max(initial=-1)) + 1
+    if count < LEAST_VISITS:
+        return ()
+    if count > MOST_VISITS:
+        visits, count = visits * MOST_VISITS // count, MOST_VISITS
+    codes, places = _strongest(steps, topics, kept, len(names))
+    about = np.bincount(visits * len(places) + codes, weights=steps.weights[kept], minlength=count * len(places))
+    summed = _summed(about.reshape(count, len(places)).astype(np.float64))
+    splits = sorted(_splits(summed, sureness))
+    bounds = [0, *(split for split, _ in splits), count]
+    found = (
+        _drift(steps, kept, visits, codes, places, names, summed, (low, split, high), confidence)
+        for low, high, (split, confidence) in zip(bounds, bounds[2:], splits, strict=False)
+    )
+    return tuple(drift for drift in found if drift is not None)
+
+
+def _strongest(steps: Steps, topics: Numbers, kept: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    """(code of each kept step, place in `names` of each code; -1 for all the rest together)"""
+    total = np.bincount(topics[kept], weights=steps.weights[kept], minlength=count)
+    places = np.flatnonzero(total)
+    if len(places) > MOST_TOPICS:
+        places = np.append(np.sort(np.argsort(-total, kind="stable")[: MOST_TOPICS - 1]), -1)
+    codes = np.full(count, len(places) - 1, dtype=np.int64)
+    codes[places[places >= 0]] = np.flatnonzero(places >= 0)
+    return codes[topics[kept]], places
+
+
+def _summed(about: Values) -> Values:
+    """(visits + 1, topics): observations up to each visit."""
+    share = about / about.sum(axis=1, keepdims=True)
+    topics = np.exp(-np.sum(share * np.log(share, out=np.zeros_like(share), where=share > 0), axis=1, keepdims=True))
+    return np.vstack([np.zeros(share.shape[1]), np.cumsum(share * topics, axis=0)])
+
+
+def _splits(summed: Values, sureness: Sureness) -> Iterator[tuple[int, float]]:
+    """(first visit after the change, confidence), in no order."""
+    topics = summed.shape[1]
+    prior = sureness.concentration * (summed[-1] + 0.5) / (summed[-1].sum() + 0.5 * topics)
+    waiting = [(0, len(summed) - 1)]
+    while waiting:
+        low, high = waiting.pop()
+        if high - low < LEAST_VISITS:
+            continue
+        left = summed[low + 1 : high] - summed[low]
+        whole = summed[high] - summed[low]
+        worth = _likelihood(left, prior) + _likelihood(whole - left, prior) - _likelihood(whole, prior)
+        best = int(worth.argmax())
+        odds = sureness.log_odds + worth[best] + np.log(np.mean(np.exp(worth - worth[best])))
+        shift = 0.5 * np.abs(_mixture(left[best]) - _mixture(whole - left[best])).sum()
+        if odds < 0.0 or shift < sureness.least_shift:
+            continue
+        split = low + 1 + best
+        yield split, float(1.0 / (1.0 + np.exp(-odds)))
+        waiting += [(low, split), (split, high)]
+
+
+def _likelihood(counts: Values, prior: Values) -> Values:
+    """Log marginal likelihood of Dirichlet-multinomial counts, (…, topics) → (…,), without what cancels in a ratio."""
+    whole = prior.sum()
+    ways = (gammaln(prior + counts) - gammaln(prior)).sum(axis=-1)
+    return np.asarray(gammaln(whole) - gammaln(whole + counts.sum(axis=-1)) + ways, dtype=np.float64)
+
+
+def _mixture(counts: Values) -> Values:
+    return np.asarray(counts / max(float(counts.sum()), 1e-9), dtype=np.float64)
+
+
+def _drift(
+    steps: Steps,
+    kept: Numbers,
+    visits: Numbers,
+    codes: Numbers,
+    places: Numbers,
+    names: Sequence[str],
+    summed: Values,
+    around: tuple[int, int, int],
+    confidence: float,
+) -> Drift | None:
+    """None where the topics that moved have no name of their own."""
+    low, split, high = around
+    moved = _mixture(summed[high] - summed[split]) - _mixture(summed[split] - summed[low])
+    after, before = _named(moved, places), _named(-moved, places)
+    if not after or not before:
+        return None
+    first = int(np.searchsorted(visits, split))
+    earlier = slice(int(np.searchsorted(visits, low)), first)
+    later = slice(first, int(np.searchsorted(visits, high)))
+    shown_before = np.flatnonzero(np.isin(codes[earlier], before))[-MOST_EVIDENCE:] + earlier.start
+    shown_after = np.flatnonzero(np.isin(codes[later], after))[:MOST_EVIDENCE] + later.start
+    begin = int(kept[shown_after[0]])
+    return Drift(
+        since=datetime.fromtimestamp(float(steps.times[begin]), UTC) if steps.timed else None,
+        step=begin + 1,
+        before=tuple(names[places[code]] for code in before),
+        after=tuple(names[places[code]] for code in after),
+        evidence=tuple(steps.events[kept[place]].id for place in (*shown_before, *shown_after)),
+        confidence=confidence,
+    )
+
+
+def _named(moved: Values, places: Numbers) -> list[int]:
+    """Codes that rose most, the first by most; a second one only when it is half as much."""
+    order = np.argsort(-moved, kind="stable")[:MOST_NAMED]
+    least = max(0.05, 0.5 * float(moved[order[0]]))
+    return [int(code) for code in order if moved[code] >= least and places[code] >= 0]
