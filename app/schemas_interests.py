@@ -49,6 +49,9 @@ class TimelineModel(BaseModel):
     unit: Unit = Field(description="How far the moments are apart; 'step' within a day, or where there is no time.")
     moments: list[MomentModel] = Field(description="Oldest first; the last is that of the newest event.")
     topics: list[TopicLineModel] = Field(description="What draws the person now first, then what once did.")
+    groups: list[TopicLineModel] = Field(
+        description="The same by what the topics are part of, as drifts are named; empty where that is no other."
+    )
 
     @classmethod
     def of(cls, timeline: Timeline) -> TimelineModel:
@@ -56,6 +59,7 @@ class TimelineModel(BaseModel):
             unit=timeline.unit,
             moments=[MomentModel(time=moment.time, step=moment.step) for moment in timeline.moments],
             topics=[TopicLineModel.of(line) for line in timeline.topics],
+            groups=[TopicLineModel.of(line) for line in timeline.groups],
         )
 
 
@@ -108,6 +112,19 @@ class InterestsOverTimeResponse(InterestsResponse):
                         "topics": [
                             {
                                 "topic": "Hiking › Boots",
+                                "broad": "Outdoor",
+                                "trend": "rising",
+                                "short_term": [0.1, 0.8],
+                                "long_term": [0.1, 0.3],
+                                "first_seen": "2026-09-30T18:00:00Z",
+                                "last_seen": "2026-10-11T09:30:00Z",
+                                "evidence": ["c0ffee-9", "c0ffee-8"],
+                                "every_days": None,
+                            }
+                        ],
+                        "groups": [
+                            {
+                                "topic": "Outdoor",
                                 "broad": "Outdoor",
                                 "trend": "rising",
                                 "short_term": [0.1, 0.8],

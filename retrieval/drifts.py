@@ -2,10 +2,10 @@
 
 Takes a person's steps and the topic of each, gives `Drift`s: since when, from what to what, which events show it, how
 sure. A visit is one observation, or as many as it had topics (the exponential of its entropy): ten clicks on one shelf
-say one thing. A stretch of visits is a Dirichlet-multinomial; a split is worth the marginal likelihood of both sides
-over that of the whole, averaged over all places that it could be at, and each side is looked at again (binary
-segmentation). The topics of the whole history are the prior mean, so that a stretch must differ from the person's own
-mixture, not from a flat one. Thresholds are chosen by `eval.drift` on made-up people whose changes are known.
+say one thing. A stretch of visits is a Dirichlet-multinomial. The most probable division into stretches is found by
+dynamic programming over the likeliest places; each turn in it is then worth the marginal likelihood of the stretches on
+both sides over that of the two together, averaged over all places that it could be at. Thresholds are chosen by
+`eval.drift` on made-up people whose changes are known.
 """
 
 from __future__ import annotations
@@ -27,16 +27,20 @@ MOST_NAMED = 2
 """Topics on each side of a drift."""
 MOST_EVIDENCE = 5
 LEAST_VISITS = 3
+MOST_PLACES = 48
+"""Between visits where a turn may be: those whose neighbourhoods differ most, where there are more."""
+NEIGHBOURHOODS = (4, 16)
+"""Visits on each side that are compared for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
     """What a drift must show. Chosen on one half of the made-up people, see `eval.drift`."""
 
-    log_odds: float = -2.0
+    log_odds: float = -3.0
     """Of a change in a stretch of visits, before they are looked at (natural logarithm)."""
-    concentration: float = 2.0
-    """How many visits' worth of the person's own mixture each stretch begins with."""
+    concentration: float = 0.3
+    """How many visits' worth of an even mixture each stretch begins with: the fewer, the purer a stretch should be."""
     least_shift: float = 0.2
     """Total variation between the mixtures before and after: a long history makes small shifts certain, not notable."""
 
@@ -71,7 +75,7 @@ def drifts_of(steps: Steps, topics: Numbers, names: Sequence[str], sureness: Sur
     codes, places = _strongest(steps, topics, kept, len(names))
     about = np.bincount(visits * len(places) + codes, weights=steps.weights[kept], minlength=count * len(places))
     summed = _summed(about.reshape(count, len(places)).astype(np.float64))
-    splits = sorted(_splits(summed, sureness))
+    splits = list(_splits(summed, sureness))
     bounds = [0, *(split for split, _ in splits), count]
     found = (
         _drift(steps, kept, visits, codes, places, names, summed, (low, split, high), confidence)
@@ -99,25 +103,70 @@ def _summed(about: Values) -> Values:
 
 
 def _splits(summed: Values, sureness: Sureness) -> Iterator[tuple[int, float]]:
-    """(first visit after the change, confidence), in no order."""
-    topics = summed.shape[1]
-    prior = sureness.concentration * (summed[-1] + 0.5) / (summed[-1].sum() + 0.5 * topics)
-    waiting = [(0, len(summed) - 1)]
-    while waiting:
-        low, high = waiting.pop()
-        if high - low < LEAST_VISITS:
-            continue
-        left = summed[low + 1 : high] - summed[low]
-        whole = summed[high] - summed[low]
-        worth = _likelihood(left, prior) + _likelihood(whole - left, prior) - _likelihood(whole, prior)
-        best = int(worth.argmax())
-        odds = sureness.log_odds + worth[best] + np.log(np.mean(np.exp(worth - worth[best])))
-        shift = 0.5 * np.abs(_mixture(left[best]) - _mixture(whole - left[best])).sum()
-        if odds < 0.0 or shift < sureness.least_shift:
-            continue
-        split = low + 1 + best
-        yield split, float(1.0 / (1.0 + np.exp(-odds)))
-        waiting += [(low, split), (split, high)]
+    """(first visit after the turn, confidence), oldest first."""
+    prior = np.full(summed.shape[1], sureness.concentration / summed.shape[1])
+    bounds = _divided(summed, prior, sureness)
+    place = 0
+    while place + 2 < len(bounds):
+        low, split, high = bounds[place : place + 3]
+        confidence = _confidence(summed, prior, (low, split, high), sureness)
+        if confidence < 0.5:
+            del bounds[place + 1]  # what is left is judged with both stretches as one
+            place = max(0, place - 1)
+        else:
+            place += 1
+    for low, split, high in zip(bounds, bounds[1:], bounds[2:], strict=False):
+        yield split, _confidence(summed, prior, (low, split, high), sureness)
+
+
+def _divided(summed: Values, prior: Values, sureness: Sureness) -> list[int]:
+    """Bounds of the most probable stretches, from 0 to the number of visits."""
+    visits = len(summed) - 1
+    places = np.array([0, *_likeliest(summed, prior), visits])
+    first, second = np.triu_indices(len(places), 1)
+    worth = np.full((len(places), len(places)), -np.inf)
+    worth[first, second] = _likelihood(summed[places[second]] - summed[places[first]], prior)
+    worth[1:] += sureness.log_odds - np.log(visits)  # a turn at the beginning of the stretch, at any of the visits
+    best, came_from = np.zeros(len(places)), np.zeros(len(places), dtype=np.int64)
+    for place in range(1, len(places)):
+        until = best[:place] + worth[:place, place]
+        came_from[place] = until.argmax()
+        best[place] = until[came_from[place]]
+    bounds = [len(places) - 1]
+    while bounds[-1]:
+        bounds.append(int(came_from[bounds[-1]]))
+    return [int(places[bound]) for bound in reversed(bounds)]
+
+
+def _likeliest(summed: Values, prior: Values) -> Numbers:
+    """Places between visits, rising."""
+    places = np.arange(1, len(summed) - 1)
+    if len(places) <= MOST_PLACES:
+        return places
+    apart = np.full(len(places), -np.inf)
+    for reach in NEIGHBOURHOODS:
+        left = summed[places] - summed[np.maximum(places - reach, 0)]
+        right = summed[np.minimum(places + reach, len(summed) - 1)] - summed[places]
+        apart = np.maximum(apart, _gain(left, right, prior))
+    return np.sort(places[np.argsort(-apart, kind="stable")[:MOST_PLACES]])
+
+
+def _confidence(summed: Values, prior: Values, around: tuple[int, int, int], sureness: Sureness) -> float:
+    """Of a turn somewhere within the two stretches; 0 where they hardly differ."""
+    low, split, high = around
+    one, other = summed[split] - summed[low], summed[high] - summed[split]
+    if 0.5 * np.abs(_mixture(one) - _mixture(other)).sum() < sureness.least_shift:
+        return 0.0
+    left = summed[low + 1 : high] - summed[low]
+    worth = _gain(left, summed[high] - summed[low] - left, prior)
+    odds = sureness.log_odds + worth.max() + np.log(np.mean(np.exp(worth - worth.max())))
+    return float(1.0 / (1.0 + np.exp(-odds)))
+
+
+def _gain(left: Values, right: Values, prior: Values) -> Values:
+    """How much likelier two stretches are apart than as one."""
+    apart = _likelihood(left, prior) + _likelihood(right, prior)
+    return np.asarray(apart - _likelihood(left + right, prior), dtype=np.float64)
 
 
 def _likelihood(counts: Values, prior: Values) -> Values:

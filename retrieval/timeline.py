@@ -71,23 +71,38 @@ class Timeline:
     moments: tuple[Moment, ...]
     topics: tuple[TopicLine, ...]
     """What draws the person now first, then what once did."""
+    groups: tuple[TopicLine, ...] = ()
+    """The same at the width by which drifts are named; empty where that is no other."""
 
 
 NOTHING = Timeline("step", (), ())
 
 
 def timeline(steps: Steps, topics: Numbers, names: Sequence[str], broad: Sequence[str]) -> Timeline:
-    """`topics`: (n,) place in `names` of each step, -1 where its product is gone. Empty for an empty history."""
-    kept = np.flatnonzero(topics >= 0)
-    if not len(kept):
+    """`topics`: (n,) place in `names` of each step, -1 where its product is gone. Empty for an empty history.
+
+    `broad`: what each name is part of.
+    """
+    if not (topics >= 0).any():
         return NOTHING
     unit, edges = _moments(steps)
     until = np.searchsorted(steps.times, edges, side="right")
-    short, long = _weights(steps, topics, len(names), edges, until)
-    order = _order(short, long, names)
     moments = tuple(Moment(_time(edge, steps), int(step)) for edge, step in zip(edges, until, strict=True))
-    lines = [_line(place, names, broad, short[:, place], long[:, place], steps, topics) for place in order]
-    return Timeline(unit, moments, tuple(lines))
+    lines = _lines(steps, topics, names, broad, edges)
+    groups = list(dict.fromkeys(broad))
+    if len(groups) == len(names):
+        return Timeline(unit, moments, lines)
+    place = np.array([groups.index(name) for name in broad], dtype=np.int64)
+    grouped = np.where(topics >= 0, place[topics], -1)
+    return Timeline(unit, moments, lines, _lines(steps, grouped, groups, groups, edges))
+
+
+def _lines(
+    steps: Steps, topics: Numbers, names: Sequence[str], broad: Sequence[str], edges: Values
+) -> tuple[TopicLine, ...]:
+    short, long = _weights(steps, topics, len(names), edges, np.searchsorted(steps.times, edges, side="right"))
+    order = _order(short, long, names)
+    return tuple(_line(place, names, broad, short[:, place], long[:, place], steps, topics) for place in order)
 
 
 def _moments(steps: Steps) -> tuple[Unit, Values]:

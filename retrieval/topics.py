@@ -38,10 +38,15 @@ def topics_of(product_ids: Sequence[str], indexes: Indexes) -> Mapping[str, Topi
     """Of each product that exists; call within `LiveIndex.read()`."""
     catalogue = indexes.catalogue
     there = {pid: catalogue.product(row) for pid in product_ids if (row := catalogue.row(pid)) is not None}
-    grouped = {pid: p for pid, p in there.items() if p.categories and not _is_coarse(catalogue, p.categories[-1])}
+    found = by_category(there, catalogue)
+    return found | _clustered({pid: p for pid, p in there.items() if pid not in found}, indexes)
+
+
+def by_category(products: Mapping[str, Product], catalogue: Catalogue) -> dict[str, Topic]:
+    """Of those whose category tells something."""
+    grouped = {pid: p for pid, p in products.items() if p.categories and not _is_coarse(catalogue, p.categories[-1])}
     level = _broad_level(catalogue, list(grouped.values()))
-    found = {pid: Topic(topic_of(p), p.categories[min(level, len(p.categories) - 1)]) for pid, p in grouped.items()}
-    return found | _clustered({pid: p for pid, p in there.items() if pid not in grouped}, indexes)
+    return {pid: Topic(topic_of(p), p.categories[min(level, len(p.categories) - 1)]) for pid, p in grouped.items()}
 
 
 def _is_coarse(catalogue: Catalogue, category: str) -> bool:

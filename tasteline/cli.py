@@ -721,6 +721,14 @@ def eval_interests(
     _reports(run(data, read_settings(), seed, _told), save, as_json)
 
 
+@evaluate.command("drift")
+def eval_drift(save: Save = None, as_json: AsJson = False) -> None:
+    """How soon a turn of interests is noticed, and how often one is seen that was none, on people made up."""
+    from eval.drift import run
+
+    _report(run(told=_told), save, as_json)
+
+
 @evaluate.command("compare")
 def eval_compare(
     before: Annotated[Path, typer.Argument(help="A result file.")],
