@@ -991,6 +991,21 @@ def bench_chat(
     _report(_described(report, data, {"repeats": repeats}), save, as_json)
 
 
+@bench.command("interests")
+def bench_interests(
+    data: BenchData = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 30,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """A person's interests over time with 10, 1,000 and 10,000 events, against pandas group-bys."""
+    from eval.bench import interests
+
+    home = read_settings().home / "bench" / f"interests-{data.name if data else 'demo'}"
+    report = interests.run(_bench_products(data), home, repeats)
+    _report(_described(report, data, {"repeats": repeats}), save, as_json)
+
+
 def _described(report: dict[str, object], data: Path | None, settings: dict[str, object]) -> dict[str, object]:
     """With what a result file must say beside the figures."""
     from eval.datasets import checksum_of
