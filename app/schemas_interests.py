@@ -113,13 +113,13 @@ class InterestsOverTimeResponse(InterestsResponse):
                             {
                                 "topic": "Hiking › Boots",
                                 "broad": "Outdoor",
-                                "trend": "rising",
+                                "trend": "seasonal",
                                 "short_term": [0.1, 0.8],
                                 "long_term": [0.1, 0.3],
                                 "first_seen": "2026-09-30T18:00:00Z",
                                 "last_seen": "2026-10-11T09:30:00Z",
                                 "evidence": ["c0ffee-9", "c0ffee-8"],
-                                "every_days": None,
+                                "every_days": 364.5,
                             }
                         ],
                         "groups": [
@@ -132,7 +132,6 @@ class InterestsOverTimeResponse(InterestsResponse):
                                 "first_seen": "2026-09-30T18:00:00Z",
                                 "last_seen": "2026-10-11T09:30:00Z",
                                 "evidence": ["c0ffee-9", "c0ffee-8"],
-                                "every_days": None,
                             }
                         ],
                     },

@@ -206,7 +206,7 @@ def _apart(one: Shelves, other: Shelves) -> float:
 
 
 def _ours() -> Iterator[tuple[dict[str, float], Sayer]]:
-    for concentration, log_odds in product((0.2, 0.3, 0.6, 1.0), (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5)):
+    for concentration, log_odds in product((1.0, 0.6, 0.3, 0.2), (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5)):
         sureness = Sureness(log_odds=log_odds, concentration=concentration)
         yield {"log_odds": log_odds, "concentration": concentration}, lambda p, s=sureness: _said(p, s)
 

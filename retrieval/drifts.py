@@ -37,9 +37,9 @@ NEIGHBOURHOODS = (4, 16)
 class Sureness:
     """What a drift must show. Chosen on one half of the made-up people, see `eval.drift`."""
 
-    log_odds: float = -3.5
+    log_odds: float = -3.0
     """Of a change in a stretch of visits, before they are looked at (natural logarithm)."""
-    concentration: float = 0.2
+    concentration: float = 0.3
     """How many visits' worth of an even mixture each stretch begins with: the fewer, the purer a stretch should be."""
     least_shift: float = 0.2
     """Total variation between the mixtures before and after: a long history makes small shifts certain, not notable."""
