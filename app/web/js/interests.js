@@ -47,7 +47,8 @@ function choose(lines, marks) {
   const named = turned.map((name) => lines.find((line) => line.topic === name)).filter(Boolean);
   const lasting = [...lines].sort((a, b) => b.long_term.at(-1) - a.long_term.at(-1));
   const chosen = new Set([...new Set([...strongest, ...named, ...lasting])].slice(0, SHOWN));
-  return lines.filter((line) => chosen.has(line));
+  const shown = (line) => Math.round(100 * line.short_term.at(-1));
+  return lasting.filter((line) => chosen.has(line)).sort((a, b) => shown(b) - shown(a));
 }
 
 function show({ interests: found, timeline, drifts }) {

@@ -63,7 +63,7 @@ export function lane(line, timeline, marks, scale) {
 /** The scale of all lanes together: equal heights mean equal shares. */
 export const scaleOf = (lines) => Math.max(LEAST_SCALE, ...lines.flatMap((line) => [...line.long_term, ...calmed(line.short_term)]));
 
-/** Up to here a number would stand upon the date at the beginning of the axis. */
+/** Up to here a number would stand upon the date at the beginning of the axis, and half as far from its end. */
 const COVERED = 0.25;
 
 /** The latest drifts, each with its place from 0 (the first moment) to 1 (now). */
@@ -84,14 +84,14 @@ export function axis({ moments, unit }, marks) {
   const begin = unit === "step" ? "first step" : dateOf(moments[0].time);
   const latest = moments.at(-1).time;
   const end = unit === "step" ? "last step" : isNow(latest) ? "now" : dateOf(latest);
-  const isFree = marks.every((mark) => mark.place > COVERED);
+  const isFree = (from, to) => marks.every((mark) => mark.place < from || mark.place > to);
   const numbers = marks.map((mark) => {
     const sign = el("b", { class: "turn-number" }, String(mark.number));
     sign.style.insetInlineStart = `${mark.place * 100}%`;
     return sign;
   });
   return el("div", { class: "axis", "aria-hidden": "true" },
-    el("div", { class: "axis-line" }, el("span", {}, isFree ? begin : ""), el("span", {}, end), numbers));
+    el("div", { class: "axis-line" }, el("span", {}, isFree(0, COVERED) ? begin : ""), el("span", {}, isFree(1 - COVERED / 2, 1) ? end : ""), numbers));
 }
 
 /** The drifts in words, the latest first. */
