@@ -206,7 +206,7 @@ def _apart(one: Shelves, other: Shelves) -> float:
 
 
 def _ours() -> Iterator[tuple[dict[str, float], Sayer]]:
-    for concentration, log_odds in product((1.0, 0.6, 0.3, 0.2), (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5)):
+    for concentration, log_odds in product((1.0, 0.6, 0.3), (-3.5, -3.0, -2.5, -2.0, -1.5)):
         sureness = Sureness(log_odds=log_odds, concentration=concentration)
         yield {"log_odds": log_odds, "concentration": concentration}, lambda p, s=sureness: _said(p, s)
 
@@ -223,7 +223,7 @@ def _said(person: Person, sureness: Sureness) -> list[Said]:
 
 
 def _rules(shares: Mapping[str, Sequence[Shares]]) -> Iterator[tuple[dict[str, float], Sayer]]:
-    for share, ratio, visits in product((0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (1.5, 2.0, 3.0, 4.0), (1, 2, 3, 4)):
+    for share, ratio, visits in product((0.3, 0.4, 0.5, 0.6), (2.0, 3.0, 4.0), (1, 2, 3, 4)):
         settings = {"share": share, "ratio": ratio, "visits": float(visits)}
         yield settings, lambda p, s=share, r=ratio, v=visits: by_rule(shares[p.name], s, r, v)
 

@@ -1,10 +1,10 @@
 """When a person turned from one thing to another: change points in what their visits were about.
 
 Takes a person's steps and the topic of each, gives `Drift`s: since when, from what to what, which events show it, how
-sure. A visit is one observation, or as many as it had topics (the exponential of its entropy): ten clicks on one shelf
-say one thing. A stretch of visits is a Dirichlet-multinomial. The most probable division into stretches is found by
-dynamic programming over the likeliest places; each turn in it is then worth the marginal likelihood of the stretches on
-both sides over that of the two together, averaged over all places that it could be at. Thresholds are chosen by
+sure. A visit is one observation, shared among its topics: ten clicks on one shelf say one thing, and so does a basket
+of thirty groceries. A stretch of visits is a Dirichlet-multinomial. The most probable division into stretches is found
+by dynamic programming over the likeliest places; each turn in it is then worth the marginal likelihood of the stretches
+on both sides over that of the two together, averaged over all places that it could be at. Thresholds are chosen by
 `eval.drift` on made-up people whose changes are known.
 """
 
@@ -27,6 +27,9 @@ MOST_NAMED = 2
 """Topics on each side of a drift."""
 MOST_EVIDENCE = 5
 LEAST_VISITS = 3
+LEAST_NAMED = 0.1
+"""Share of attention by which a topic must have moved to be named, and it must have been met in `LEAST_MET` visits."""
+LEAST_MET = 2
 MOST_PLACES = 48
 """Between visits where a turn may be: those whose neighbourhoods differ most, where there are more."""
 NEIGHBOURHOODS = (4, 16)
@@ -37,7 +40,7 @@ NEIGHBOURHOODS = (4, 16)
 class Sureness:
     """What a drift must show. Chosen on one half of the made-up people, see `eval.drift`."""
 
-    log_odds: float = -3.0
+    log_odds: float = -2.5
     """Of a change in a stretch of visits, before they are looked at (natural logarithm)."""
     concentration: float = 0.3
     """How many visits' worth of an even mixture each stretch begins with: the fewer, the purer a stretch should be."""
@@ -63,6 +66,23 @@ class Drift:
     """Posterior probability of a change there, 0.5 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Steps with a topic, in columns, and the visits in which they were."""
+
+    steps: Steps
+    kept: Numbers
+    """Places of these steps in `steps`."""
+    visits: Numbers
+    """(kept,) from 0, without gaps."""
+    codes: Numbers
+    """(kept,) topic of each."""
+    names: tuple[str | None, ...]
+    """Of each code; None for all the rest together."""
+    summed: Values
+    """(visits + 1, topics) observations up to each visit."""
+
+
 def drifts_of(steps: Steps, topics: Numbers, names: Sequence[str], sureness: Sureness = USUAL) -> tuple[Drift, ...]:
     """Oldest first. `topics`: (n,) place in `names` of each step, -1 where its product is gone."""
     kept = np.flatnonzero(topics >= 0)
@@ -74,11 +94,14 @@ def drifts_of(steps: Steps, topics: Numbers, names: Sequence[str], sureness: Sur
         visits, count = visits * MOST_VISITS // count, MOST_VISITS
     codes, places = _strongest(steps, topics, kept, len(names))
     about = np.bincount(visits * len(places) + codes, weights=steps.weights[kept], minlength=count * len(places))
-    summed = _summed(about.reshape(count, len(places)).astype(np.float64))
+    share = about.reshape(count, len(places)) / about.reshape(count, -1).sum(axis=1, keepdims=True)
+    summed = np.vstack([np.zeros(len(places)), np.cumsum(share, axis=0)])
+    named = tuple(names[place] if place >= 0 else None for place in places.tolist())
+    seen = _Seen(steps, kept, visits, codes, named, summed)
     splits = list(_splits(summed, sureness))
     bounds = [0, *(split for split, _ in splits), count]
     found = (
-        _drift(steps, kept, visits, codes, places, names, summed, (low, split, high), confidence)
+        _drift(seen, (low, split, high), confidence)
         for low, high, (split, confidence) in zip(bounds, bounds[2:], splits, strict=False)
     )
     return tuple(drift for drift in found if drift is not None)
@@ -93,13 +116,6 @@ def _strongest(steps: Steps, topics: Numbers, kept: Numbers, count: int) -> tupl
     codes = np.full(count, len(places) - 1, dtype=np.int64)
     codes[places[places >= 0]] = np.flatnonzero(places >= 0)
     return codes[topics[kept]], places
-
-
-def _summed(about: Values) -> Values:
-    """(visits + 1, topics): observations up to each visit."""
-    share = about / about.sum(axis=1, keepdims=True)
-    topics = np.exp(-np.sum(share * np.log(share, out=np.zeros_like(share), where=share > 0), axis=1, keepdims=True))
-    return np.vstack([np.zeros(share.shape[1]), np.cumsum(share * topics, axis=0)])
 
 
 def _splits(summed: Values, sureness: Sureness) -> Iterator[tuple[int, float]]:
@@ -180,41 +196,36 @@ def _mixture(counts: Values) -> Values:
     return np.asarray(counts / max(float(counts.sum()), 1e-9), dtype=np.float64)
 
 
-def _drift(
-    steps: Steps,
-    kept: Numbers,
-    visits: Numbers,
-    codes: Numbers,
-    places: Numbers,
-    names: Sequence[str],
-    summed: Values,
-    around: tuple[int, int, int],
-    confidence: float,
-) -> Drift | None:
-    """None where the topics that moved have no name of their own."""
+def _drift(seen: _Seen, around: tuple[int, int, int], confidence: float) -> Drift | None:
+    """None where no topic that has a name moved by much: then there is nothing to tell."""
     low, split, high = around
-    moved = _mixture(summed[high] - summed[split]) - _mixture(summed[split] - summed[low])
-    after, before = _named(moved, places), _named(-moved, places)
-    if not after or not before:
+    moved = _mixture(seen.summed[high] - seen.summed[split]) - _mixture(seen.summed[split] - seen.summed[low])
+    bounds = np.searchsorted(seen.visits, [low, split, high]).tolist()
+    earlier, later = slice(bounds[0], bounds[1]), slice(bounds[1], bounds[2])
+    before, after = _named(-moved, seen, earlier), _named(moved, seen, later)
+    if not before or not after:
         return None
-    first = int(np.searchsorted(visits, split))
-    earlier = slice(int(np.searchsorted(visits, low)), first)
-    later = slice(first, int(np.searchsorted(visits, high)))
-    shown_before = np.flatnonzero(np.isin(codes[earlier], before))[-MOST_EVIDENCE:] + earlier.start
-    shown_after = np.flatnonzero(np.isin(codes[later], after))[:MOST_EVIDENCE] + later.start
-    begin = int(kept[shown_after[0]])
+    shown_before = bounds[0] + np.flatnonzero(np.isin(seen.codes[earlier], before))[-MOST_EVIDENCE:]
+    shown_after = bounds[1] + np.flatnonzero(np.isin(seen.codes[later], after))[:MOST_EVIDENCE]
+    begin = int(seen.kept[shown_after[0]])
+    steps = seen.steps
     return Drift(
         since=datetime.fromtimestamp(float(steps.times[begin]), UTC) if steps.timed else None,
         step=begin + 1,
-        before=tuple(names[places[code]] for code in before),
-        after=tuple(names[places[code]] for code in after),
-        evidence=tuple(steps.events[kept[place]].id for place in (*shown_before, *shown_after)),
+        before=tuple(name for code in before if (name := seen.names[code])),
+        after=tuple(name for code in after if (name := seen.names[code])),
+        evidence=tuple(steps.events[seen.kept[place]].id for place in (*shown_before, *shown_after)),
         confidence=confidence,
     )
 
 
-def _named(moved: Values, places: Numbers) -> list[int]:
-    """Codes that rose most, the first by most; a second one only when it is half as much."""
-    order = np.argsort(-moved, kind="stable")[:MOST_NAMED]
-    least = max(0.05, 0.5 * float(moved[order[0]]))
-    return [int(code) for code in order if moved[code] >= least and places[code] >= 0]
+def _named(moved: Values, seen: _Seen, part: slice) -> list[int]:
+    """Codes that rose most and were met more than once, the first by most; a second only when it is half as much."""
+    order = np.argsort(-moved, kind="stable")[:MOST_NAMED].tolist()
+    least = max(LEAST_NAMED, 0.5 * float(moved[order[0]]))
+    return [code for code in order if moved[code] >= least and seen.names[code] and _met(seen, part, code) >= LEAST_MET]
+
+
+def _met(seen: _Seen, part: slice, code: int) -> int:
+    """In how many visits."""
+    return len(np.unique(seen.visits[part][seen.codes[part] == code]))

@@ -722,8 +722,22 @@ def eval_interests(
 
 
 @evaluate.command("drift")
-def eval_drift(save: Save = None, as_json: AsJson = False) -> None:
+def eval_drift(
+    examples: Annotated[
+        int, typer.Option(min=0, help="Instead: so many turns of real households, into a file to be read.")
+    ] = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
     """How soon a turn of interests is noticed, and how often one is seen that was none, on people made up."""
+    if examples:
+        from eval.drift_examples import write_examples
+
+        file = read_settings().home / "eval" / "drift-examples.md"
+        written, looked = write_examples(file, examples)
+        found = {"examples": written, "households": looked, "file": str(file)}
+        say_json(found) if as_json else say(f"{written} of {looked} households: {file}")
+        return
     from eval.drift import run
 
     _report(run(told=_told), save, as_json)
