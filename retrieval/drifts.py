@@ -30,6 +30,8 @@ LEAST_VISITS = 3
 LEAST_NAMED = 0.1
 """Share of attention by which a topic must have moved to be named, and it must have been met in `LEAST_MET` visits."""
 LEAST_MET = 2
+NEAR_VISITS, NEAR_SHARE = 3, 0.25
+"""A topic that is named must be met within so many visits of the turn, or within this share of the stretch."""
 MOST_PLACES = 48
 """Between visits where a turn may be: those whose neighbourhoods differ most, where there are more."""
 NEIGHBOURHOODS = (4, 16)
@@ -202,7 +204,7 @@ def _drift(seen: _Seen, around: tuple[int, int, int], confidence: float) -> Drif
     moved = _mixture(seen.summed[high] - seen.summed[split]) - _mixture(seen.summed[split] - seen.summed[low])
     bounds = np.searchsorted(seen.visits, [low, split, high]).tolist()
     earlier, later = slice(bounds[0], bounds[1]), slice(bounds[1], bounds[2])
-    before, after = _named(-moved, seen, earlier), _named(moved, seen, later)
+    before, after = _named(-moved, seen, earlier, begins=False), _named(moved, seen, later, begins=True)
     if not before or not after:
         return None
     shown_before = bounds[0] + np.flatnonzero(np.isin(seen.codes[earlier], before))[-MOST_EVIDENCE:]
@@ -219,13 +221,21 @@ def _drift(seen: _Seen, around: tuple[int, int, int], confidence: float) -> Drif
     )
 
 
-def _named(moved: Values, seen: _Seen, part: slice) -> list[int]:
-    """Codes that rose most and were met more than once, the first by most; a second only when it is half as much."""
+def _named(moved: Values, seen: _Seen, part: slice, *, begins: bool) -> list[int]:
+    """Codes that rose most, the first by most; a second only when it is half as much.
+
+    Each must have been met more than once, and near the turn: what came up months after it is not what it was to.
+    """
     order = np.argsort(-moved, kind="stable")[:MOST_NAMED].tolist()
     least = max(LEAST_NAMED, 0.5 * float(moved[order[0]]))
-    return [code for code in order if moved[code] >= least and seen.names[code] and _met(seen, part, code) >= LEAST_MET]
+    return [code for code in order if moved[code] >= least and seen.names[code] and _is_met(seen, part, code, begins)]
 
 
-def _met(seen: _Seen, part: slice, code: int) -> int:
-    """In how many visits."""
-    return len(np.unique(seen.visits[part][seen.codes[part] == code]))
+def _is_met(seen: _Seen, part: slice, code: int, begins: bool) -> bool:
+    """In enough visits of a stretch, the first of them near its beginning, or the last near its end."""
+    visits = seen.visits[part]
+    met = np.unique(visits[seen.codes[part] == code])
+    if len(met) < LEAST_MET:
+        return False
+    away = met[0] - visits[0] if begins else visits[-1] - met[-1]
+    return bool(away <= max(NEAR_VISITS, NEAR_SHARE * (visits[-1] - visits[0] + 1)))

@@ -20,8 +20,9 @@ LEAST_DAYS = 80.0
 """Less than a quarter of a year from one beginning to the next is a habit."""
 UNEVEN = 0.15
 """How far a distance may be from the middle one, as its share."""
-BY_CHANCE = 0.01
-"""A silence counts when somebody with this share of the topic would keep it by chance less often."""
+BY_CHANCE = 0.002
+"""A silence counts when somebody with this share of the topic would keep it by chance less often: a person has some
+twenty topics, each of which could look like a season."""
 
 
 @dataclass(frozen=True, slots=True)

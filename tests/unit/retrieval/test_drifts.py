@@ -86,3 +86,9 @@ def test_a_stricter_setting_says_less() -> None:
     steps = steps_of(turned(before=4, after=3))
     assert drifts_in(steps, TOPICS, Sureness(log_odds=-30.0)) == ()
     assert drifts_in(steps, TOPICS, Sureness(least_shift=1.1)) == ()
+
+
+def test_what_came_up_long_after_a_turn_is_not_what_it_was_to() -> None:
+    later = [e for number in range(4) for e in visit(200 + 3 * number, "lamp", "tent", "rug")]
+    drifts = found(turned(before=20, after=12) + later)
+    assert drifts[0].after == ("Outdoor",)
