@@ -89,6 +89,6 @@ def test_a_stricter_setting_says_less() -> None:
 
 
 def test_what_came_up_long_after_a_turn_is_not_what_it_was_to() -> None:
-    later = [e for number in range(4) for e in visit(200 + 3 * number, "lamp", "tent", "rug")]
-    drifts = found(turned(before=20, after=12) + later)
-    assert drifts[0].after == ("Outdoor",)
+    later = [e for number in range(3) for e in visit(200 + 3 * number, "lamp", "rug")]
+    (drift,) = found(turned(before=8, after=4) + later)
+    assert drift.after == ("Outdoor",)
