@@ -140,6 +140,10 @@ class Catalogue:
     def products(self) -> Iterable[Product]:
         return (product for product in self._products if product is not None)
 
+    def holding(self, category: str) -> int:
+        """About how many products are in it, at any level: rows that have died since are counted too."""
+        return len(self._categories.get(category.casefold(), ()))
+
     def top_categories(self) -> list[str]:
         """First levels of the category paths, largest first."""
         counts: dict[str, int] = defaultdict(int)

@@ -107,7 +107,7 @@ def interests(history: Sequence[Event], product: Callable[[str], Product | None]
             topic=topic,
             short_term=short[topic] / short_sum,
             long_term=long[topic] / long_sum,
-            trend=_trend(short[topic] / short_sum, long[topic] / long_sum),
+            trend=trend_of(short[topic] / short_sum, long[topic] / long_sum),
             evidence=tuple(evidence[topic][:5]),
         )
         for topic in long
@@ -117,7 +117,8 @@ def interests(history: Sequence[Event], product: Callable[[str], Product | None]
     return named[:limit]
 
 
-def _trend(short: float, long: float) -> Literal["rising", "steady", "fading", "new"]:
+def trend_of(short: float, long: float) -> Literal["rising", "steady", "fading", "new"]:
+    """Of a topic with these shares of recent and of all attention."""
     if short >= 4 * long:
         return "new"
     if short >= RISES * long:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal, Protocol, runtime_checkable
 
@@ -21,6 +22,7 @@ from retrieval.live import Indexes, LiveIndex
 from retrieval.models.sequences import KINDS
 from retrieval.newcomers import Explaining, Heard, Newcomers
 from retrieval.search import Searcher, SearchQuery
+from retrieval.turn_reasons import with_turns
 from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
@@ -141,6 +143,7 @@ class Recommender:
         newcomers: Newcomers | None = None,
         is_learned: Callable[[], bool] = lambda: False,
         trying: Callable[[RecommendationQuery], tuple[Trial, CandidateSource] | None] = lambda query: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._live = live
         self._events = events
@@ -152,6 +155,7 @@ class Recommender:
         self._new_id = new_id
         self._is_learned = is_learned
         self._trying = trying
+        self._now = now
 
     @property
     def sources(self) -> Sequence[CandidateSource]:
@@ -194,6 +198,8 @@ class Recommender:
             parts = [self._ranked(indexes, person, mask, wanted, query.limit, sources) for wanted in kinds]
             items = _interleave(parts, query.limit)
             told = heard.relaxations(indexes, query.filters) if heard and not total else ()
+        if kinds == ("home",):
+            items = with_turns(items, history, self._live, self._now())
         # Only where the learned ranker had a say did the arm make a difference.
         trial = tried[0] if tried is not None and any(wanted in LEARNED_WEIGHTS for wanted in kinds) else None
         if found is None:

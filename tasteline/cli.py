@@ -741,6 +741,28 @@ def eval_offers(
     _reports(cli_offers.reports(data, part, seed, _told), save, as_json)
 
 
+@evaluate.command("drift")
+def eval_drift(
+    examples: Annotated[
+        int, typer.Option(min=0, help="Instead: so many turns of real households, into a file to be read.")
+    ] = 0,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """How soon a turn of interests is noticed, and how often one is seen that was none, on people made up."""
+    if examples:
+        from eval.drift_examples import write_examples
+
+        file = read_settings().home / "eval" / "drift-examples.md"
+        written, looked = write_examples(file, examples)
+        found = {"examples": written, "households": looked, "file": str(file)}
+        say_json(found) if as_json else say(f"{written} of {looked} households: {file}")
+        return
+    from eval.drift import run
+
+    _report(run(told=_told), save, as_json)
+
+
 @evaluate.command("compare")
 def eval_compare(
     before: Annotated[Path, typer.Argument(help="A result file.")],
@@ -1000,6 +1022,21 @@ def bench_chat(
     settings = read_settings()
     settings = settings.model_copy(update={"home": settings.home / "bench" / (data.name if data else "demo")})
     report = chat.run(_bench_products(data), settings, repeats)
+    _report(_described(report, data, {"repeats": repeats}), save, as_json)
+
+
+@bench.command("interests")
+def bench_interests(
+    data: BenchData = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 30,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """A person's interests over time with 10, 1,000 and 10,000 events, against pandas group-bys."""
+    from eval.bench import interests
+
+    home = read_settings().home / "bench" / f"interests-{data.name if data else 'demo'}"
+    report = interests.run(_bench_products(data), home, repeats)
     _report(_described(report, data, {"repeats": repeats}), save, as_json)
 
 

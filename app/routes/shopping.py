@@ -14,16 +14,17 @@ from app.schemas import (
     Id,
     InterestModel,
     InterestSentenceModel,
-    InterestsResponse,
     RankingResponse,
     RecommendationRequest,
     RecommendationResponse,
     SearchRequest,
 )
+from app.schemas_interests import DriftModel, InterestsOverTimeResponse, TimelineModel
 from app.shop import Shop
 from retrieval.offers.sponsoring import DEPTH, shown
 from retrieval.recommend import RecommendationQuery
 from retrieval.search import SearchQuery
+from retrieval.turning import turning_of
 from retrieval.welcome import Question
 from tasteline.types import Event, Ranking
 
@@ -81,18 +82,25 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
     return Response(ranking_json(ranking, question=asked), media_type="application/json")
 
 
-@router.get("/users/{user_id}/interests", response_model=InterestsResponse, summary="What a person is drawn to")
+@router.get("/users/{user_id}/interests", response_model=InterestsOverTimeResponse, summary="What a person is drawn to")
 async def interests(user_id: Id, shop: TheShop) -> Response:
-    """Topics with their trend, and the same in words. A language model that fails leaves the words to templates."""
-    found = await in_worker(shop, lambda: shop.recommender.interests(user_id))
+    """Topics with their trend, how they moved, and the same in words.
+
+    A language model that fails leaves the words to templates.
+    """
+    found, moved = await in_worker(
+        shop, lambda: (shop.recommender.interests(user_id), turning_of(user_id, shop.store, shop.live))
+    )
     words = await shop.writer_of_interests.of(user_id, timeout=shop.settings.deadline_seconds)
     return answer(
-        InterestsResponse(
+        InterestsOverTimeResponse(
             user_id=user_id,
             interests=[InterestModel.of(interest) for interest in found],
             summary=[InterestSentenceModel(text=s.text, evidence=list(s.event_ids)) for s in words.sentences],
             query=words.query,
             engine=words.engine,
+            timeline=TimelineModel.of(moved.timeline),
+            drifts=[DriftModel.of(drift) for drift in moved.drifts],
         )
     )
 

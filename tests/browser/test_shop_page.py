@@ -167,6 +167,26 @@ def test_what_is_opened_moves_interests_and_the_next_recommendations(visit: Visi
     assert views[0]["user_id"].startswith("visitor-")
 
 
+def test_a_turn_of_interests_is_drawn_told_and_moves_with_what_is_opened(
+    visit: Visit, person: dict[str, str], shop_url: str
+) -> None:
+    page = visit(f"#person={person['user_id']}", width=390)
+    turned = page.request.get(f"{shop_url}/v1/users/{person['user_id']}/interests").json()["drifts"][-1]
+    told = page.locator("#turns li").first
+    expect(told).to_contain_text(turned["to"][0])
+    expect(told).to_contain_text(turned["from"][0])
+    lane = page.locator(f'#topics [data-key="{turned["to"][0]}"]').get_by_role("img")
+    expect(lane).to_have_attribute("aria-label", re.compile("recent attention .* lasting attention"))
+    assert page.locator("#topics .turn-to").count() >= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    before = str(lane.get_attribute("aria-label"))
+    search(page, "yoga mat")  # something else
+    page.locator(".results .card .open").first.click()
+    close_product(page)
+    expect(page.locator("#topics .moved").first).to_be_attached()
+    expect(lane).not_to_have_attribute("aria-label", before)
+
+
 def test_another_person_sees_another_shop(visit: Visit, person: dict[str, str]) -> None:
     page = visit()
     before = keys(page.locator("#view .row").first.locator(".card"))

@@ -49,6 +49,7 @@ const ICONS = {
   fading: "M5 7l12 11M9 18h8v-8",
   steady: "M4 12h15M14 7l5 5-5 5",
   new: "M12 4v16M5 8l14 8M19 8 5 16",
+  seasonal: "M5 12a7 7 0 0 1 12-5l2 2M19 4v5h-5M19 12a7 7 0 0 1-12 5l-2-2M5 20v-5h5",
   shop: "M4 10 6 4h12l2 6M4 10v10h16V10M4 10h16M10 20v-6h4v6",
   talk: "M4 5h16v11H10l-4 4v-4H4z",
 };

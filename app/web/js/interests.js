@@ -1,57 +1,73 @@
-// "Your interests right now": for each topic what draws the shopper lately beside what always has.
+// "Your interests": for each topic what draws the shopper lately beside what lastingly does, over time, and its turns.
 
 import { interests } from "./api.js";
 import { byId, announce, el, icon } from "./elements.js";
 import { glide } from "./motion.js";
 import { userId } from "./shopper.js";
+import { axis, lane, marksOf, scaleOf, turnsInWords } from "./timeline.js";
 
-const SHOWN = 6;
+const SHOWN = 5;
+/** Of what draws the shopper most now, so many are always among them. */
+const SURE = 2;
+/** Narrower topics named under a lane. */
+const WITHIN = 2;
 const percent = (share) => `${Math.round(share * 100)} %`;
 
 let shownFor = null;
 let leading = null;
-/** Shares shown last, by topic, so that bars grow from where they stood. */
+/** Recent shares shown last, by topic, so that what moved lights up. */
 let before = new Map();
 
-function bar(kind, from, to, scale) {
-  const line = el("i", { class: `bar bar-${kind}` });
-  const width = (share) => `${Math.min(100, (share / scale) * 100)}%`;
-  line.style.inlineSize = width(from);
-  // Two frames: the first paints the old width, the second starts the transition.
-  requestAnimationFrame(() => requestAnimationFrame(() => (line.style.inlineSize = width(to))));
-  return line;
+/** Which of the lane's narrower topics draw the shopper now; nothing where there is no narrower one. */
+function within(line, timeline) {
+  const parts = timeline.topics.filter((each) => each.broad === line.topic && each.topic !== line.topic);
+  const strength = (each) => each.short_term.at(-1) || each.long_term.at(-1) / 100;
+  const strongest = parts.sort((a, b) => strength(b) - strength(a)).slice(0, WITHIN);
+  return strongest.map((each) => each.topic.split(" › ").at(-1)).join(", ");
 }
 
-function topic(interest, scale) {
-  const old = before.get(interest.topic) ?? { short_term: 0, long_term: 0 };
-  const moved = before.size > 0 && Math.abs(old.short_term - interest.short_term) > 0.004;
-  return el("li", { class: `topic trend-${interest.trend}${moved ? " moved" : ""}`, "data-key": interest.topic },
-    el("p", { class: "topic-name", dir: "auto" }, interest.topic),
-    el("div", { class: "bars", "aria-hidden": "true" },
-      bar("now", old.short_term, interest.short_term, scale), bar("long", old.long_term, interest.long_term, scale)),
+function topic(line, timeline, marks, scale) {
+  const [now, long] = [line.short_term.at(-1), line.long_term.at(-1)];
+  const old = before.get(line.topic);
+  const moved = old !== undefined && Math.abs(old - now) > 0.004;
+  const parts = within(line, timeline);
+  return el("li", { class: `topic trend-${line.trend}${moved ? " moved" : ""}`, "data-key": line.topic },
+    el("p", { class: "topic-name", dir: "auto" }, line.topic, parts ? el("small", { class: "soft" }, parts) : null),
+    lane(line, timeline, marks, scale),
     el("p", { class: "shares" },
-      el("span", { class: "hidden-text" }, "lately "), el("b", {}, percent(interest.short_term)),
-      el("span", { class: "hidden-text" }, ", over time "), el("span", { class: "soft" }, percent(interest.long_term)),
-      el("span", { class: "trend" }, interest.trend === "steady" ? null : icon(interest.trend), interest.trend)));
+      el("span", { class: "hidden-text" }, "lately "), el("b", {}, percent(now)),
+      el("span", { class: "hidden-text" }, ", over time "), el("span", { class: "soft" }, percent(long)),
+      el("span", { class: "trend" }, line.trend === "steady" ? null : icon(line.trend), line.trend)));
 }
 
-/** What draws the shopper now, then what drew them most over time; strongest now first. */
-function choose(found) {
-  const now = found.filter((interest) => interest.short_term >= 0.01).slice(0, SHOWN);
-  const others = found.filter((interest) => !now.includes(interest)).sort((a, b) => b.long_term - a.long_term);
-  return [...now, ...others].slice(0, SHOWN);
+/** What draws the shopper now, both sides of the turns that are marked, and what else there is room for. */
+function choose(lines, marks) {
+  const turned = [...marks].reverse().flatMap(({ drift }) => [...drift.to, ...drift.from]);
+  const strongest = [...lines].sort((a, b) => b.short_term.at(-1) - a.short_term.at(-1)).slice(0, SURE);
+  const named = turned.map((name) => lines.find((line) => line.topic === name)).filter(Boolean);
+  const lasting = [...lines].sort((a, b) => b.long_term.at(-1) - a.long_term.at(-1));
+  const chosen = new Set([...new Set([...strongest, ...named, ...lasting])].slice(0, SHOWN));
+  const shown = (line) => Math.round(100 * line.short_term.at(-1));
+  return lasting.filter((line) => chosen.has(line)).sort((a, b) => shown(b) - shown(a));
 }
 
-function show(found) {
-  const top = choose(found);
-  const scale = Math.max(0.2, ...top.flatMap((interest) => [interest.short_term, interest.long_term]));
+function show({ interests: found, timeline, drifts }) {
+  const lines = timeline.groups.length ? timeline.groups : timeline.topics;
+  const marks = lines.length ? marksOf(timeline, drifts) : [];
+  const top = choose(lines, marks);
+  const scale = scaleOf(top);
   byId("interests-none").hidden = top.length > 0;
+  byId("interests-legend").hidden = top.length === 0;
   const list = byId("topics");
-  glide(list, () => list.replaceChildren(...top.map((interest) => topic(interest, scale))));
-  if (leading !== null && top[0] && top[0].topic !== leading) announce(`${top[0].topic} now leads your interests.`);
-  leading = top[0]?.topic ?? null;
-  before = new Map(found.map((interest) => [interest.topic, interest]));
+  glide(list, () => list.replaceChildren(...top.map((line) => topic(line, timeline, marks, scale))));
+  byId("interests-axis").replaceChildren(...(top.length ? [axis(timeline, marks)] : []));
+  byId("turns").replaceChildren(...turnsInWords(marks));
+  if (leading !== null && found[0] && found[0].topic !== leading) announce(`${found[0].topic} now leads your interests.`);
+  leading = found[0]?.topic ?? null;
+  before = new Map(lines.map((line) => [line.topic, line.short_term.at(-1)]));
 }
+
+const NOTHING = { interests: [], timeline: { unit: "step", moments: [], topics: [], groups: [] }, drifts: [] };
 
 /** Fetches and shows the interests of whoever is shopping. Without an answer the last picture stays. */
 export async function refreshInterests() {
@@ -62,10 +78,10 @@ export async function refreshInterests() {
     const answer = await interests(id);
     if (id !== userId()) return;
     shownFor = id;
-    show(answer.interests);
+    show(answer);
   } catch (problem) {
     // A visitor whom the service has not met yet has no interests to show.
-    if (problem.status === 404) show([]);
+    if (problem.status === 404) show(NOTHING);
     else console.warn(`No interests: ${problem.message}`);
   }
 }
