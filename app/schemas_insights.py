@@ -45,7 +45,8 @@ class WantedModel(BaseModel):
 
     @classmethod
     def of(cls, wanted: f.Wanted) -> WantedModel:
-        price = wanted.price and PriceModel(amount=wanted.price.amount, currency=wanted.price.currency)
+        known = wanted.price
+        price = None if known is None else PriceModel(amount=known.amount, currency=known.currency)
         return cls(id=wanted.product_id, title=wanted.title, shoppers=wanted.shoppers, stock=wanted.stock, price=price)
 
 
@@ -306,7 +307,7 @@ class InsightsResponse(BaseModel):
 def actions_of(view: f.View, most: int = ACTIONS) -> list[f.Action]:
     """The first of each list, then the second: what to do at a glance, rising interests first."""
     lists: list[list[f.Action]] = [
-        [turn.action for turn in view.turns if turn.direction == "rising"],
+        sorted((turn.action for turn in view.turns if turn.direction == "rising"), key=lambda a: a.kind == "wind_down"),
         [sign.action for sign in view.early],
         [each.action for each in view.follows],
         [rule.action for rule in view.together],

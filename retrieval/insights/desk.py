@@ -53,14 +53,14 @@ class InsightsDesk:
     rest: float
     _log: ActLog = field(default_factory=ActLog)
     _read: _Read | None = None
-    _made: dict[int, _Made] = field(default_factory=dict)
-    _making: dict[int, Future[_Made]] = field(default_factory=dict)
+    _made: dict[int | None, _Made] = field(default_factory=dict)
+    _making: dict[int | None, Future[_Made]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, "insights", initializer=_give_way)
     )
 
-    def view(self, days: int, timeout: float) -> Told:
+    def view(self, days: int | None, timeout: float) -> Told:
         """Raises DeadlineExceeded when there is none yet after `timeout` seconds; it goes on being made."""
         erasures = self.store.erasures()
         with self._lock:
@@ -80,13 +80,13 @@ class InsightsDesk:
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _begin(self, days: int) -> Future[_Made]:
+    def _begin(self, days: int | None) -> Future[_Made]:
         making = self._making.get(days)
         if making is None or making.done():
             making = self._making[days] = self._thread.submit(self._make, days)
         return making
 
-    def _make(self, days: int) -> _Made:
+    def _make(self, days: int | None) -> _Made:
         """On the desk's own thread."""
         began, now = time.monotonic(), datetime.now(UTC)
         read = self._renewed()

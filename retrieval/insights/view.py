@@ -55,6 +55,10 @@ MOST = 50
 """Lines of a list that are kept: nobody reads more, and their people are counted one by one."""
 PASSED = 0.75
 """Of the best week's shoppers: with fewer in the last week a rise is over."""
+SHORT, LONG = 28, 91
+"""Days of a window: with few shoppers, only a quarter tells a rise from chance."""
+MANY = 1_000
+"""Shoppers in SHORT days who tell a topic of one in twenty from one in fourteen."""
 WANTED = 3
 """Products named with a topic."""
 
@@ -78,8 +82,9 @@ def lasting_of(acts: Acts, fewest: int) -> Lasting:
     )
 
 
-def view_of(acts: Acts, lasting: Lasting, days: int, fewest: int) -> View:
-    """`days`: of each window, a multiple of 7. `fewest` people must be behind whatever is shown."""
+def view_of(acts: Acts, lasting: Lasting, days: int | None, fewest: int) -> View:
+    """`days`: of each window, a multiple of 7; None: see `usual_days`. `fewest` people are behind whatever is shown."""
+    days = days or usual_days(acts)
     moved = windows(acts, days)
     counts, found = Counts.of(moved), movements(moved, fewest)
     scribe = _Scribe.of(acts, lasting.segmentation, moved, found, fewest)
@@ -135,6 +140,8 @@ class _Scribe:
     by_segment: Sequence[tuple[Counts, Tested]]
     by_week: NDArray[np.int64]
     """Shoppers of each topic in each week, oldest first."""
+    everybody: NDArray[np.int64]
+    """All shoppers of each week."""
     lines: Sequence[Weekly]
     wanted: dict[int, list[Wanted]]
     names: Sequence[str]
@@ -154,6 +161,7 @@ class _Scribe:
             counts=counts,
             by_segment=[(each, asked(each, fewest, growth)) for each in parts],
             by_week=by_week[0],
+            everybody=by_week[1],
             lines=_lines(*by_week, fewest),
             wanted=_wanted(acts, moved.days, fewest),
             names=[_name(acts, each) for each in segmentation.segments],
@@ -196,7 +204,10 @@ class _Scribe:
 
     def _is_over(self, topic: int) -> bool:
         """Did the last week bring clearly fewer shoppers than the best of the weeks before it in the window?"""
-        last, best = self.by_week[topic, -1], self.by_week[topic, -1 - self.windows.days // WEEK : -1].max()
+        weeks = slice(-1 - self.windows.days // WEEK, None)
+        # As if as many shoppers had come each week as in the last one.
+        *earlier, last = self.by_week[topic, weeks] * self.everybody[-1] / np.maximum(self.everybody[weeks], 1)
+        best = max(earlier)
         return bool(last < PASSED * best and best - last > 2 * np.sqrt(best + last))
 
     def _parts(self, movement: Movement) -> list[Part]:
@@ -333,6 +344,9 @@ def _wanted(acts: Acts, days: int, fewest: int) -> dict[int, list[Wanted]]:
     return found
 
 
-def is_window(days: int) -> bool:
-    """Whole weeks, so that both windows have each weekday as often."""
-    return days >= WEEK and days % WEEK == 0
+def usual_days(acts: Acts) -> int:
+    """Four weeks; a quarter where few come in four weeks. By the size of the shop alone, never by what it would show:
+    of several windows the one that shows most would show chance.
+    """
+    shoppers = acts.timed.filter(pl.col("age") < SHORT)["person"].n_unique()
+    return SHORT if shoppers >= MANY else LONG
