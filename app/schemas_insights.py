@@ -257,7 +257,7 @@ class InsightsResponse(BaseModel):
     looked_around: float
     minimum_people: int = Field(description="Fewer are never shown.")
     false_alarm_rate: float = Field(description="Share of false ones among what is told to rise or fall, at most.")
-    weeks: int
+    step_days: int = Field(description="Days between two points of `weekly`; of an early sign always 7.")
     categories: list[str] = Field(description="Topmost ones, for the parameter `category`.")
     actions: list[ActionModel]
     rising: list[TurnModel]
@@ -289,7 +289,7 @@ class InsightsResponse(BaseModel):
             looked_around=round(view.looked_around, 4),
             minimum_people=view.fewest,
             false_alarm_rate=view.alarms,
-            weeks=view.weeks,
+            step_days=view.step_days,
             categories=list(departments),
             actions=[ActionModel.of(action) for action in actions_of(view)],
             rising=[TurnModel.of(turn) for turn in rising[:limit]],

@@ -16,7 +16,7 @@ Topic = tuple[str, ...]
 """The first names of a category path."""
 ActionKind = Literal["restock", "promote", "wind_down", "demote", "try", "follow", "together", "greet"]
 Weekly = Sequence[float | None]
-"""Share of the shoppers of each week who turned to the topic, oldest first; None: too few to be shown."""
+"""Share of the shoppers of each week (or longer step) who turned to the topic, oldest first; None: too few to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,8 @@ class View:
     """How much more topics shoppers turned to than before, 1 for as many; taken out of every movement."""
     fewest: int
     alarms: float
-    weeks: int
+    step_days: int
+    """Days between two points of a sparkline."""
     turns: Sequence[Turn]
     early: Sequence[EarlySign]
     follows: Sequence[Next]

@@ -243,11 +243,15 @@ def _is_of_attention(movement: Movement) -> bool:
     return moved > 0 if movement.direction == "rising" else moved < 0
 
 
-def weekly(acts: Acts, weeks: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Shoppers of each topic in each of the last weeks, oldest first: (topics, weeks); and all shoppers: (weeks,)."""
-    recent = acts.timed.lazy().filter(pl.col("age") < WEEK * weeks).with_columns(week=weeks - 1 - pl.col("age") // WEEK)
-    pairs = recent.select("person", "topic", "week").unique().collect()
-    counted = np.zeros((len(acts.topics), weeks), dtype=np.int64)
-    np.add.at(counted, (pairs["topic"].to_numpy(), pairs["week"].to_numpy()), 1)
-    everybody = pairs.select("person", "week").unique()["week"].to_numpy()
-    return counted, np.bincount(everybody, minlength=weeks)
+def by_step(acts: Acts, steps: int, days: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Shoppers of each topic in each of the last `steps` times `days` days, oldest first; and all shoppers.
+
+    Shapes (topics, steps) and (steps,).
+    """
+    step = steps - 1 - pl.col("age") // days
+    recent = acts.timed.lazy().filter(pl.col("age") < days * steps).select("person", "topic", step=step)
+    pairs = recent.unique().collect()
+    counted = np.zeros((len(acts.topics), steps), dtype=np.int64)
+    np.add.at(counted, (pairs["topic"].to_numpy(), pairs["step"].to_numpy()), 1)
+    everybody = pairs.select("person", "step").unique()["step"].to_numpy()
+    return counted, np.bincount(everybody, minlength=steps)

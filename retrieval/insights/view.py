@@ -41,16 +41,16 @@ from retrieval.insights.movements import (
     Windows,
     adjusted,
     asked,
+    by_step,
     growth_of,
     movements,
     told,
-    weekly,
     windows,
 )
 from retrieval.insights.segments import Segment, Segmentation, segment
 
-LINES = 13
-"""Weeks of a sparkline: a quarter."""
+POINTS = 13
+"""Of a sparkline: of 7 days each for a window of 28, of 21 days for one of 91."""
 MOST = 50
 """Lines of a list that are kept: nobody reads more, and their people are counted one by one."""
 PASSED = 0.75
@@ -99,7 +99,7 @@ def view_of(acts: Acts, lasting: Lasting, days: int | None, fewest: int) -> View
         looked_around=_growth(counts),
         fewest=fewest,
         alarms=ALARMS,
-        weeks=LINES,
+        step_days=step_days(days),
         turns=[scribe.turn(movement) for movement in found],
         early=[scribe.sign(sign) for sign in lasting.signs if sign.topic not in rising],
         follows=[scribe.follow(each) for each in lasting.followed],
@@ -138,11 +138,13 @@ class _Scribe:
     windows: Windows
     counts: Counts
     by_segment: Sequence[tuple[Counts, Tested]]
-    by_week: NDArray[np.int64]
-    """Shoppers of each topic in each week, oldest first."""
+    by_step: NDArray[np.int64]
+    """Shoppers of each topic in each step of the sparkline, oldest first."""
     everybody: NDArray[np.int64]
-    """All shoppers of each week."""
+    """All shoppers of each step."""
     lines: Sequence[Weekly]
+    early: Sequence[Weekly]
+    """The same by week, over the weeks in which early signs are looked for."""
     wanted: dict[int, list[Wanted]]
     names: Sequence[str]
     fewest: int
@@ -152,7 +154,7 @@ class _Scribe:
         cls, acts: Acts, segmentation: Segmentation, moved: Windows, found: Sequence[Movement], fewest: int
     ) -> _Scribe:
         counts = Counts.of(moved)
-        growth, by_week = _growth(counts), weekly(acts, max(LINES, moved.days // WEEK + 1))
+        growth, steps = _growth(counts), by_step(acts, POINTS, step_days(moved.days))
         parts = [Counts.of(moved.of(segmentation.people_of(each.number))) for each in segmentation.segments]
         return cls(
             acts=acts,
@@ -160,9 +162,10 @@ class _Scribe:
             windows=moved,
             counts=counts,
             by_segment=[(each, asked(each, fewest, growth)) for each in parts],
-            by_week=by_week[0],
-            everybody=by_week[1],
-            lines=_lines(*by_week, fewest),
+            by_step=steps[0],
+            everybody=steps[1],
+            lines=_lines(*steps, fewest),
+            early=_lines(*by_step(acts, WEEKS, WEEK), fewest),
             wanted=_wanted(acts, moved.days, fewest),
             names=[_name(acts, each) for each in segmentation.segments],
             fewest=fewest,
@@ -198,15 +201,16 @@ class _Scribe:
                 self.windows.days,
                 parts,
                 wanted,
+                fewest=self.fewest,
                 is_over=self._is_over(movement.topic),
             ),
         )
 
     def _is_over(self, topic: int) -> bool:
-        """Did the last week bring clearly fewer shoppers than the best of the weeks before it in the window?"""
-        weeks = slice(-1 - self.windows.days // WEEK, None)
-        # As if as many shoppers had come each week as in the last one.
-        *earlier, last = self.by_week[topic, weeks] * self.everybody[-1] / np.maximum(self.everybody[weeks], 1)
+        """Did the last step bring clearly fewer shoppers than the best one of the window before it?"""
+        steps = slice(-1 - max(2, self.windows.days // step_days(self.windows.days)), None)
+        # As if as many shoppers had come in each step as in the last one.
+        *earlier, last = self.by_step[topic, steps] * self.everybody[-1] / np.maximum(self.everybody[steps], 1)
         best = max(earlier)
         return bool(last < PASSED * best and best - last > 2 * np.sqrt(best + last))
 
@@ -240,7 +244,7 @@ class _Scribe:
             accelerating=sign.accelerating,
             p=sign.p,
             q=sign.q,
-            weekly=self.lines[sign.topic][-WEEKS:],
+            weekly=self.early[sign.topic],
             wanted=self.wanted.get(sign.topic, []),
             action=wording.of_sign(sign, topic),
         )
@@ -294,6 +298,7 @@ class _Scribe:
             )
             for one in up
         ]
+        lasting = [line for one, line in zip(up, rising, strict=True) if not self._is_over(one.topic)]
         prefers = [Prefers(self.acts.topics[one.topic], one.share, one.elsewhere) for one in each.stands_out]
         name = self.names[each.number]
         return Group(
@@ -303,7 +308,7 @@ class _Scribe:
             share=each.share,
             prefers=prefers,
             rising=rising,
-            action=wording.of_group(name, each.people, prefers, rising),
+            action=wording.of_group(name, each.people, prefers, lasting),
         )
 
 
@@ -314,13 +319,24 @@ def _name(acts: Acts, each: Segment) -> str:
     return " + ".join(wording.label(acts.topics[one.topic]) for one in each.stands_out[:2])
 
 
+def step_days(days: int) -> int:
+    """Of a sparkline's points: about a quarter of the window, in whole weeks.
+
+    >>> [step_days(days) for days in (7, 28, 91, 182)]
+    [7, 7, 21, 42]
+    """
+    return max(1, days // 28) * WEEK
+
+
 def _lines(counted: NDArray[np.int64], everybody: NDArray[np.int64], fewest: int) -> list[Weekly]:
+    """From the first step in which anybody came."""
+    first = int(np.argmax(everybody > 0))
     return [
         [
             round(number / shoppers, 5) if number >= fewest else None
-            for number, shoppers in zip(row, everybody[-LINES:].tolist(), strict=True)
+            for number, shoppers in zip(row[first:], everybody[first:].tolist(), strict=True)
         ]
-        for row in counted[:, -LINES:].tolist()
+        for row in counted.tolist()
     ]
 
 

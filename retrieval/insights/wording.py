@@ -65,14 +65,15 @@ def of_movement(
     parts: Sequence[Part],
     wanted: Sequence[Wanted],
     *,
+    fewest: int,
     is_over: bool,
 ) -> Action:
     """`present`: shoppers of the window. `is_over`: what rose has passed its peak."""
     expected = round(movement.expected * present)
-    because = (
-        f"{movement.now.shoppers:,} shoppers turned to it in the last {days} days, {changed(movement.change)} "
-        f"({expected:,})."
-    )
+    number = movement.now.shoppers
+    who_came = f"{number:,}" if number >= fewest else f"Fewer than {fewest}"
+    than = f"{changed(movement.change)} ({expected:,})" if expected else "where hardly any were expected"
+    because = f"{who_came} shoppers turned to it in the last {days} days, {than}."
     who = next((f" for “{part.name}”" for part in parts if part.share >= MAINLY), "")
     if movement.direction == "falling":
         gone = [one for one in wanted if one.stock == 0]

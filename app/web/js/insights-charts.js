@@ -18,18 +18,18 @@ export function changed(change) {
   return `${change > 0 ? "+" : "−"}${Math.round(Math.abs(change) * 100)} %`;
 }
 
-/** Share of shoppers by week, the weeks of the window in colour; gaps where too few came to be shown. */
-export function line(weekly, windowWeeks, direction) {
+/** Share of shoppers, a point for every `step` days, the window's points in colour; 0 where too few came to be shown. */
+export function line(weekly, step, days, direction) {
   const known = weekly.filter((share) => share !== null);
-  if (known.length < 2) return el("span", { class: "no-line small soft" }, "too few a week to draw");
+  if (known.length < 2) return el("span", { class: "no-line small soft" }, "too few to draw");
   const top = Math.max(...known) || 1;
   const x = (week) => PAD + (week * (WIDTH - 2 * PAD)) / Math.max(1, weekly.length - 1);
   const y = (share) => HEIGHT - PAD - ((share ?? 0) / top) * (HEIGHT - 2 * PAD);
   const points = weekly.map((share, week) => `${x(week).toFixed(1)},${y(share).toFixed(1)}`);
-  const start = Math.max(0, weekly.length - 1 - windowWeeks);
+  const start = Math.max(0, weekly.length - 1 - Math.round(days / step));
   const last = weekly.length - 1;
   const floor = HEIGHT - PAD;
-  const words = `Share of shoppers by week over ${weekly.length} weeks: first ${spoken(weekly[0])}, highest ${percent(top)}, `
+  const words = `Share of shoppers, each ${step} days, over ${weekly.length * step} days: first ${spoken(weekly[0])}, highest ${percent(top)}, `
     + `last ${spoken(weekly[last])}.`;
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: `spark spark-${direction}`, role: "img", "aria-label": words },
     svg("path", { class: "spark-floor", d: `M${PAD} ${floor}H${WIDTH - PAD}` }),

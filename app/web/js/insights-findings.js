@@ -14,6 +14,8 @@ const SIGNS = {
   together: ["Together", "M9 9a4 4 0 1 0 0 6M15 9a4 4 0 1 1 0 6M8 12h8"],
   greet: ["Greet", "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M5 20c1-5 13-5 14 0"],
 };
+/** Beside a rising interest, where the suggestion is another one than to bring it forward. */
+const TAGS = { wind_down: "past its peak", restock: "stock is short" };
 const FIRST = 6;
 let helps = 0;
 
@@ -38,9 +40,10 @@ function part(id, title, about, content, none) {
     content ?? el("p", { class: "nothing-found" }, none));
 }
 
-function topic({ name, path }) {
+function topic({ name, path }, tag) {
   return el("span", { class: "topic-label" }, el("b", { dir: "auto" }, name),
-    path.length > 1 && el("span", { class: "soft small", dir: "auto" }, path.slice(0, -1).join(" › ")));
+    path.length > 1 && el("span", { class: "soft small", dir: "auto" }, path.slice(0, -1).join(" › ")),
+    tag && el("span", { class: "tag" }, tag));
 }
 
 /** The first lines at once, the others behind a button. */
@@ -106,11 +109,11 @@ function turnLine(turn, view) {
   const expected = Math.round(turn.expected * view.shoppers);
   return el("li", { class: `turn turn-${turn.direction}` }, el("details", {},
     el("summary", {},
-      el("span", { class: "turn-change" }, changed(turn.change)),
-      topic(turn.topic),
-      line(turn.weekly, view.days / 7, turn.direction),
+      el("span", { class: "turn-change" }, expected ? changed(turn.change) : "new"),
+      topic(turn.topic, TAGS[turn.action.kind]),
+      line(turn.weekly, view.step_days, view.days, turn.direction),
       el("span", { class: "turn-figures small" },
-        el("span", {}, el("b", {}, fewOr(turn.shoppers, view.minimum_people)), ` shoppers, ${count(expected)} expected`),
+        el("span", {}, el("b", {}, fewOr(turn.shoppers, view.minimum_people)), ` shoppers, ${expected ? count(expected) : "hardly any"} expected`),
         who(turn))),
     el("div", { class: "turn-more" },
       el("p", {}, turn.action.text, " ", el("span", { class: "soft" }, turn.action.because)),
@@ -134,7 +137,7 @@ export function falling(view) {
 export function early(view) {
   if (!view.early.length) return null;
   const card = (sign_) => el("li", { class: "sign" },
-    topic(sign_.topic), line(sign_.weekly, 4, "rising"),
+    topic(sign_.topic), line(sign_.weekly, 7, 28, "rising"),
     el("p", { class: "small" }, el("b", {}, `${sign_.growth.toFixed(1)} ×`), ` in four weeks, ${count(sign_.shoppers)} different shoppers`,
       el("br"), el("span", { class: "soft" }, `more in ${sign_.weeks_up} of 7 weeks${sign_.accelerating ? ", and faster lately" : ""}`)));
   return part("early", "Early signs", "Still small, and growing week after week. One heavy shopper is no trend: everybody counts once.",
@@ -143,30 +146,30 @@ export function early(view) {
 
 export function follows(view) {
   const most = Math.max(2, ...view.follows.map((each) => each.lift));
-  const row = (each) => el("li", { class: "step" },
-    el("p", { class: "step-names" }, el("b", { dir: "auto" }, each.before.name), icon("steady"), el("span", { class: "hidden-text" }, " leads to "), el("b", { dir: "auto" }, each.after.name)),
-    el("p", { class: "step-lift" }, liftBar(each.lift, most), `${each.lift.toFixed(1)} ×`),
+  const row = (each) => el("li", { class: "link" },
+    el("p", { class: "link-names" }, el("b", { dir: "auto" }, each.before.name), icon("steady"), el("span", { class: "hidden-text" }, " leads to "), el("b", { dir: "auto" }, each.after.name)),
+    el("p", { class: "link-lift" }, liftBar(each.lift, most), `${each.lift.toFixed(1)} ×`),
     el("p", { class: "small soft" }, `${count(each.shoppers)} shoppers, about ${Math.max(1, Math.round(each.days))} days later; the other way round ${each.reverse_lift.toFixed(1)} ×`));
   return part("follows", "What follows what",
     el("span", {}, "After the first, shoppers newly turn to the second within two weeks. ",
       explained("Times chance", "How many times as often as after any other day of people who are as active. 1 × would be chance. New: they had not turned to it for eight weeks.")),
-    view.follows.length ? shortList("ol", "steps", view.follows.map(row)) : null,
+    view.follows.length ? shortList("ol", "links", view.follows.map(row)) : null,
     "No order stands out from chance.");
 }
 
 export function rules(view) {
   const most = Math.max(2, ...view.rules.map((rule) => rule.lift));
   const names = (topics) => topics.map((each) => each.name).join(" + ");
-  const row = (rule) => el("li", { class: "step" },
-    el("p", { class: "step-names" }, el("b", { dir: "auto" }, names(rule.if_bought)), icon("plus"), el("span", { class: "hidden-text" }, " and "), el("b", { dir: "auto" }, names(rule.then))),
-    el("p", { class: "step-lift" }, liftBar(rule.lift, most), `${rule.lift.toFixed(1)} ×`),
+  const row = (rule) => el("li", { class: "link" },
+    el("p", { class: "link-names" }, el("b", { dir: "auto" }, names(rule.if_bought)), icon("plus"), el("span", { class: "hidden-text" }, " and "), el("b", { dir: "auto" }, names(rule.then))),
+    el("p", { class: "link-lift" }, liftBar(rule.lift, most), `${rule.lift.toFixed(1)} ×`),
     el("p", { class: "small soft" }, `${percent(rule.confidence)} of baskets with the first have the second; ${count(rule.baskets)} baskets (${percent(rule.support)}) of ${count(rule.shoppers)} shoppers`));
   return part("rules", "Bought together",
     el("span", {}, "In one basket. ",
       explained("Lift", "How many times as often the second is in baskets with the first as in all baskets. 1 × would be chance."), " ",
       explained("Confidence", "Of the baskets with the first, the share that have the second, too."), " ",
       explained("Support", "The share of all baskets that hold both.")),
-    view.rules.length ? shortList("ol", "steps", view.rules.map(row)) : null,
+    view.rules.length ? shortList("ol", "links", view.rules.map(row)) : null,
     "No purchases go together more than by chance.");
 }
 
@@ -180,8 +183,8 @@ export function segments(view) {
     el("h3", { dir: "auto" }, group.name),
     el("p", { class: "segment-size" }, el("b", {}, count(group.people)), ` shoppers, ${percent(group.share)}`),
     el("ul", { class: "prefers" }, group.prefers.slice(0, 4).map(prefers)),
-    group.rising.length > 0 && el("div", {}, el("h4", {}, "Rising among them"), el("ul", { class: "chips" }, group.rising.slice(0, 5).map(up))),
-    el("p", { class: "segment-action" }, group.action.text, " ", el("span", { class: "soft" }, group.action.because)));
+    group.rising.length > 0 && el("div", {}, el("h4", {}, "Rising among them"), el("ul", { class: "chips" }, group.rising.slice(0, 5).map(up)),
+      el("p", { class: "segment-action" }, group.action.text, " ", el("span", { class: "soft" }, group.action.because))));
   return part("segments", "Who your shoppers are",
     el("span", {}, `${count(view.segmented_people)} shoppers with enough history, grouped by what they turn to. The bar is the group, the mark all others. `,
       explained("Apart", `How clearly the groups differ, from 0 (one cloud) to 1: ${view.silhouette.toFixed(2)}. The number of groups is the one that makes it largest.`)),

@@ -27,13 +27,13 @@ export function leavingSection(answer) {
       person.last_visit && day(person.last_visit) && `last here ${day(person.last_visit)}`,
       Number.isFinite(person.usual_gap_days) && `usually every ${Math.max(1, Math.round(person.usual_gap_days))} days`,
     ].filter(Boolean);
-    return el("li", { class: "step" },
-      el("p", { class: "step-names" }, el("a", { href: `./#person=${encodeURIComponent(person.user_id)}`, dir: "auto" }, person.user_id)),
-      el("p", { class: "step-lift" }, Number.isFinite(person.probability) ? percent(person.probability) : ""),
+    return el("li", { class: "link" },
+      el("p", { class: "link-names" }, el("a", { href: `./#person=${encodeURIComponent(person.user_id)}`, dir: "auto" }, person.user_id)),
+      el("p", { class: "link-lift" }, Number.isFinite(person.probability) ? percent(person.probability) : ""),
       el("p", { class: "small soft", dir: "auto" }, [...facts, ...texts(person.reasons)].join("; ")));
   };
   return part("leaving", "People who may leave", "How likely each is not to come back, by the forecast.",
-    el("ol", { class: "steps" }, people.slice(0, MOST).map(row)));
+    el("ol", { class: "links" }, people.slice(0, MOST).map(row)));
 }
 
 export function offersSection(answer) {
@@ -42,12 +42,12 @@ export function offersSection(answer) {
   const said = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? value.text ?? value.name ?? "" : String(value));
   const row = (offer) => {
     const people = Array.isArray(offer.people) ? offer.people.length : offer.people;
-    return el("li", { class: "step" },
-      el("p", { class: "step-names" }, el("b", { dir: "auto" }, said(offer.what))),
-      el("p", { class: "step-lift" }, Number.isFinite(people) ? `${count(people)} people` : ""),
+    return el("li", { class: "link" },
+      el("p", { class: "link-names" }, el("b", { dir: "auto" }, said(offer.what))),
+      el("p", { class: "link-lift" }, Number.isFinite(people) ? `${count(people)} people` : ""),
       el("p", { class: "small soft", dir: "auto" }, [said(offer.whom) && `For ${said(offer.whom)}.`, ...texts(offer.why),
         said(offer.expected) && `Expected: ${said(offer.expected)}.`].filter(Boolean).join(" ")));
   };
   return part("offers", "Offers", "What to offer whom, by what was answered before. No cause is claimed.",
-    el("ol", { class: "steps" }, offers.slice(0, MOST).map(row)));
+    el("ol", { class: "links" }, offers.slice(0, MOST).map(row)));
 }
