@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse, stats
 
 from retrieval.insights.acts import Acts
+from retrieval.insights.movements import ALARMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def rules(acts: Acts, fewest: int, most: int) -> list[Rule]:
     neither what everybody buys anyway nor what hardly anybody buys comes first.
 
     Of the rules of a set the surest (highest confidence) is told; a set of three only where its rule has half as
-    much lift again as any pair in it: else the third topic tells nothing.
+    much lift again as any pair in it: else the third topic tells nothing. None that chance would make.
     """
     baskets, people = baskets_of(acts)
     table = rule_table(baskets)
@@ -118,10 +119,19 @@ def rules(acts: Acts, fewest: int, most: int) -> list[Rule]:
         if len(right) == 1 and (told is None or confidence > told.confidence):
             number = round(support * baskets.shape[0])
             best[left | right] = Rule(tuple(sorted(left)), tuple(right), number, 0, support, confidence, lift)
-    worth = [rule for topics, rule in best.items() if _adds(topics, rule, best)]
+    sure = _sure(list(best.values()), baskets.shape[0])
+    worth = [rule for rule in sure if _adds(frozenset({*rule.if_bought, *rule.then}), rule, best)]
     worth.sort(key=lambda rule: (-math.sqrt(rule.support) * (rule.lift - 1), rule.if_bought, rule.then))
     found = [_with_people(rule, baskets, people) for rule in worth[: 2 * most]]
     return [rule for rule in found if rule.shoppers >= fewest][:most]
+
+
+def _sure(rules: list[Rule], baskets: int) -> list[Rule]:
+    """Those that chance would hardly make: hypergeometric, Bonferroni's correction over all of them."""
+    with_if = [round(rule.support / rule.confidence * baskets) for rule in rules]
+    with_then = [round(rule.confidence / rule.lift * baskets) for rule in rules]
+    p = stats.hypergeom.sf([rule.baskets - 1 for rule in rules], baskets, with_if, with_then)
+    return [rule for rule, each in zip(rules, p, strict=True) if each * len(rules) <= ALARMS]
 
 
 def _adds(topics: frozenset[int], rule: Rule, best: dict[frozenset[int], Rule]) -> bool:

@@ -144,7 +144,10 @@ def _new_within(visits: Visits, days: int) -> sparse.csr_matrix:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """Visits whose following days are over: what was turned to on them, and what came new after them."""
+    """Visits that can tell: what was turned to on them, and what came new after them.
+
+    Their following days are over, and so many days are known before them that what is new can be told.
+    """
 
     visits: Visits
     turned: sparse.csc_matrix
@@ -156,7 +159,7 @@ class _Steps:
 
     @classmethod
     def of(cls, visits: Visits, days: int) -> _Steps:
-        over = visits.day <= PAST - days
+        over = (visits.day <= PAST - days) & (visits.day >= visits.day.min() + MEMORY)
         whole = sparse.diags(over.astype(np.float32))
         turned, came = (whole @ visits.turned).tocsc(), (whole @ _new_within(visits, days)).tocsc()
         tenth = _tenths(visits)

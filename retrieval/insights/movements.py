@@ -31,6 +31,9 @@ ALARMS = 0.05
 NOTABLE = 0.1
 """Relative change under which a movement is not worth a line, however certain it is: ten percent of the shoppers."""
 
+FEW = 5
+"""Topics under which a median tells one topic's own way and not everybody's."""
+
 Floats = NDArray[np.float64]
 
 
@@ -172,18 +175,20 @@ def asked(counts: Counts, fewest: int, growth: float | None = None) -> Tested:
     least = 1 / n2**2  # one shopper more or less
     half = 0.5 * (1 / n2 + slope / n1)
     z = np.maximum(np.abs(p2 - expected) - half, 0) / np.sqrt(np.maximum(variance, least))
-    p = np.where(counts.now + counts.before >= fewest, 2 * stats.norm.sf(z), np.nan)
+    enough = (counts.now + counts.before >= fewest) & (min(counts.present, counts.earlier) >= fewest)
+    p = np.where(enough, 2 * stats.norm.sf(z), np.nan)
     return Tested(expected, (p2 - expected) * n2, np.minimum(p, 1.0))
 
 
 def growth_of(now: Floats, before: Floats, weights: Floats) -> float:
-    """g: 1 where shoppers turned to as many topics as before, 2 where to about twice as many.
+    """g: 1 where shoppers turned to as many topics as before, 2 where to about twice as many; 1 for under FEW topics.
 
-    >>> growth_of(np.array([0.2, 0.19, 0.6]), np.array([0.2, 0.19, 0.1]), np.array([20.0, 19.0, 10.0]))
+    >>> before = np.array([0.2, 0.19, 0.18, 0.17, 0.1])
+    >>> growth_of(np.array([0.2, 0.19, 0.18, 0.17, 0.6]), before, 100 * before)
     1.0
     """
     known = (before > 0) & (before < 1) & (now < 1)
-    if not known.any():
+    if known.sum() < FEW:
         return 1.0
     ratios = np.log1p(-now[known]) / np.log1p(-before[known])
     order = np.argsort(ratios)

@@ -28,6 +28,8 @@ MOST = 8
 DIMENSIONS = 16
 SAMPLE = 2_000
 """People among whom the silhouette is measured; it compares all pairs."""
+CLEARER = 0.02
+"""Points of share by which a topic stands out, at least."""
 COMMON = 0.2
 """Share of a segment's people who turn to a topic, at least, for it to stand for the segment."""
 
@@ -121,7 +123,8 @@ def _clustered(points: Floats, seed: int) -> tuple[NDArray[np.int64], float]:
     from sklearn.metrics import silhouette_score
 
     best: tuple[float, NDArray[np.int64]] = (-2.0, np.zeros(len(points), dtype=np.int64))
-    for number in range(2, MOST + 1):
+    different = len(np.unique(points.round(6), axis=0))
+    for number in range(2, min(MOST, different) + 1):
         labels = KMeans(number, n_init=4, random_state=seed).fit_predict(points)
         if len(np.unique(labels)) < 2:
             continue
@@ -138,5 +141,5 @@ def _standing(turned: sparse.csr_matrix, inside: NDArray[np.bool_], most: int = 
     apart = np.where(within >= COMMON, within - elsewhere, -np.inf)
     order = np.argsort(-apart, kind="stable")[:most]
     return tuple(
-        Standing(int(topic), float(within[topic]), float(elsewhere[topic])) for topic in order if apart[topic] > 0
+        Standing(int(topic), float(within[topic]), float(elsewhere[topic])) for topic in order if apart[topic] > CLEARER
     )
