@@ -40,6 +40,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_train.app, name="train")
 app.add_typer(cli_experiment.app, name="experiment")
 app.command("insights")(cli_insights.insights)
+bench.command("insights")(cli_insights.bench)
 
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasteline.terminal import AsJson, fail, read_settings, say
+from tasteline.terminal import AsJson, fail, read_settings, say, say_json
 
 if TYPE_CHECKING:
     from app.schemas_insights import ActionModel, InsightsResponse
@@ -35,6 +36,38 @@ def insights(
         told = desk.view(settings.insights_days, PATIENCE_SECONDS)
     shown = InsightsResponse.of(told, (), category, limit)
     say(shown.model_dump_json()) if as_json else say(_text(shown))
+
+
+def bench(
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 3,
+    save: Annotated[str | None, typer.Option(help="Keep the result as eval/results/NAME.json.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rules of 155,848 real baskets and the view at a million events, against mlxtend and pandas in the same run."""
+    from pathlib import Path
+
+    from eval.bench import insights as bench_insights
+    from eval.datasets import checksum_of
+    from eval.results import commit_of, markdown_table, write_result
+    from retrieval.importing.completejourney import PRODUCTS, TRANSACTIONS, data_folder
+
+    folder, root = data_folder(), Path(__file__).parents[1]
+    report = {
+        **bench_insights.run(repeats, told=_told),
+        "dataset": "completejourney",
+        "settings": {"repeats": repeats},
+        "seed": 0,
+        "checksum": checksum_of((folder / PRODUCTS, folder / TRANSACTIONS)),
+    }
+    if save:
+        sys.stderr.write(f"written: {write_result(report, root / 'eval' / 'results', save)}\n")
+    commit = commit_of(root)
+    report["commit"] = commit.sha if commit else None
+    say_json(report) if as_json else say(markdown_table(report))
+
+
+def _told(text: str) -> None:
+    sys.stderr.write(f"tasteline: {text}\n")
 
 
 def _desk(data: str | None) -> InsightsDesk:

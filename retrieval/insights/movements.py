@@ -101,7 +101,6 @@ def windows(acts: Acts, days: int) -> Windows:
         .filter(pl.col("age") < 2 * days)
         .group_by("person", "topic")
         .agg(now=pl.col("weight").filter(recent).sum(), before=pl.col("weight").filter(~recent).sum())
-        .sort("person", "topic")
         .collect()
     )
     now, before = pairs["now"].to_numpy().astype(np.float64), pairs["before"].to_numpy().astype(np.float64)

@@ -97,7 +97,7 @@ def test_it_is_computed_once_and_says_its_age(desk: InsightsDesk, store: SqlStor
 def test_when_it_is_old_a_newer_one_is_made_behind(store: SqlStore) -> None:
     desk = InsightsDesk(store, lambda: CATALOGUE, fewest=5, rest=0)
     first = desk.view(28, 60)
-    store.append_events([act(f"u{number}", "tent", 1) for number in range(40)])
+    store.append_events([act(f"u{number}", "tent", 1) for number in range(24)])
     second = desk.view(28, 60)
     assert second.is_renewed
     assert second.view is first.view
