@@ -34,7 +34,7 @@ function showAbout(view) {
 function showChoices(view) {
   const known = WINDOWS.some(([each]) => each === view.days) ? WINDOWS : [[view.days, `${view.days} days`], ...WINDOWS];
   const option = ([each, label]) => el("label", { class: "window" },
-    el("input", { type: "radio", name: "days", value: each, checked: each === view.days, class: "hidden-text",
+    el("input", { type: "radio", name: "days", value: each, checked: each === view.days,
       on: { change: () => { days = each; refresh(); } } }),
     el("span", {}, label));
   const focused = document.activeElement?.name === "days";
