@@ -96,7 +96,7 @@ function stockOf({ stock, price }) {
 
 function wanted(products) {
   if (!products.length) return null;
-  return el("div", { class: "wanted" }, el("h4", {}, "Most wanted in it"),
+  return el("div", { class: "wanted" }, el("h3", { class: "minor" }, "Most wanted in it"),
     el("ul", {}, products.map((one) => el("li", {}, el("a", { href: `./#product=${encodeURIComponent(one.id)}`, dir: "auto" }, one.title),
       el("span", { class: "soft" }, ` ${count(one.shoppers)} shoppers${stockOf(one) ? `, ${stockOf(one)}` : ""}`)))));
 }
