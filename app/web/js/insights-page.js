@@ -51,7 +51,7 @@ function showColophon(view) {
   const rate = Math.round(view.false_alarm_rate * 100);
   byId("colophon").replaceChildren(
     el("p", {}, `Of what is said to rise or fall, at most ${rate} in 100 is chance (Benjamini and Hochberg over all categories).`
-      + ` Fewer than ${view.minimum_people} people are never shown. Everybody counts once, however much they did.`),
+      + ` No group under ${view.minimum_people} people is shown. Everybody counts once, however much they did.`),
     el("p", {}, `Read from ${count(view.events)} events of ${count(view.people)} people in ${view.computed_in_seconds.toFixed(1)} seconds.`
       + " Figures tell what happened, not why."));
 }
