@@ -312,7 +312,7 @@ def actions_of(view: f.View, most: int = ACTIONS) -> list[f.Action]:
         [each.action for each in view.follows],
         [rule.action for rule in view.together],
         [turn.action for turn in view.turns if turn.direction == "falling"],
-        [group.action for group in view.groups],
+        sorted((group.action for group in view.groups), key=lambda a: a.kind == "lead"),
     ]
     rounds = range(max(map(len, lists), default=0))
     in_turn = [actions[place] for place in rounds for actions in lists if place < len(actions)]

@@ -14,7 +14,7 @@ from tasteline.types import Price
 
 Topic = tuple[str, ...]
 """The first names of a category path."""
-ActionKind = Literal["restock", "promote", "wind_down", "demote", "try", "follow", "together", "greet"]
+ActionKind = Literal["restock", "promote", "wind_down", "demote", "try", "follow", "together", "greet", "lead"]
 Weekly = Sequence[float | None]
 """Share of the shoppers of each week (or longer step) who turned to the topic, oldest first; None: too few to show."""
 

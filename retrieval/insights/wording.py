@@ -131,4 +131,4 @@ def of_group(name: str, people: int, prefers: Sequence[Prefers], rising: Sequenc
     because = (
         f"{percent(first.share)} of these {people:,} shoppers turn to it, {percent(first.elsewhere)} of the others do."
     )
-    return Action("greet", f"Lead with {label(first.topic)} for “{name}”.", because)
+    return Action("lead", f"Lead with {label(first.topic)} for “{name}”.", because)

@@ -12,6 +12,7 @@ const SIGNS = {
   try: ["Try", "M12 4v16M5 8l14 8M19 8 5 16"],
   follow: ["Show next", "M4 12h15M14 7l5 5-5 5"],
   together: ["Together", "M9 9a4 4 0 1 0 0 6M15 9a4 4 0 1 1 0 6M8 12h8"],
+  lead: ["Lead with", "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M5 20c1-5 13-5 14 0"],
   greet: ["Greet", "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M5 20c1-5 13-5 14 0"],
 };
 /** Beside a rising interest, where the suggestion is another one than to bring it forward. */

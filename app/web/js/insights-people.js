@@ -18,6 +18,7 @@ function part(id, title, about, content) {
 
 /** A list of reasons, each a text or an object with one. */
 const texts = (list) => (Array.isArray(list) ? list : list ? [list] : []).map((each) => each?.text ?? String(each));
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** Days since the last visit, said by the service or counted from a moment. */
 function lastVisit(person) {
@@ -61,7 +62,7 @@ export function offersSection(answer) {
   const row = (offer) => {
     const ids = Array.isArray(offer.whom) ? offer.whom : [];
     const products = (offer.what?.products ?? []).slice(0, 3).map((one) => one.title).filter(Boolean);
-    const said = [...texts(offer.why), expectedOf(offer), typeof offer.whom === "string" && `For ${offer.whom}.`,
+    const said = [...texts(offer.why).map(sentence), expectedOf(offer), typeof offer.whom === "string" && `For ${offer.whom}.`,
       products.length > 0 && `With ${products.join(", ")}.`];
     return el("li", { class: "link" },
       el("p", { class: "link-names" }, el("b", { dir: "auto" }, named(offer.what))),
