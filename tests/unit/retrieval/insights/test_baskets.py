@@ -79,6 +79,12 @@ def test_rules_are_those_of_fp_growth(seed: int) -> None:
         assert ours[key] == pytest.approx(values)
 
 
+def test_each_itemset_comes_once() -> None:
+    found = list(itemsets(random_baskets(0), 0.04))
+    assert any(len(topics) == 3 for topics, _ in found)
+    assert len({frozenset(topics) for topics, _ in found}) == len(found)
+
+
 def test_itemsets_at_the_very_limit_count() -> None:
     baskets = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [0, 0, 1]], dtype=np.int32))
     assert dict(itemsets(baskets, 0.5)) == {(0,): 3, (1,): 2, (2,): 2, (0, 1): 2}

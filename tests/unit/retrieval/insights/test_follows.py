@@ -52,10 +52,24 @@ def test_chance_is_told_as_rarely_as_stated() -> None:
 
 
 def test_habits_follow_nothing() -> None:
-    """Everybody buys both every week, the second some days after the first."""
-    rows = [(p, topic, 7 * week + 3 * (1 - topic)) for p in range(60) for week in range(30) for topic in (0, 1)]
-    assert follows(acts(rows, 2), 5) == []
+    """Everybody buys one thing every four weeks, three days after another: it is no news."""
+    habit = [
+        (p, topic, 28 * month + 3 * (1 - topic) + p % 7) for p in range(60) for month in range(11) for topic in (0, 1)
+    ]
+    others = [(p, 2 + (p + week) % 3, 7 * week + 1) for p in range(60) for week in range(44)]
+    assert follows(acts([*habit, *others], 5), 5) == []
     assert DAYS < MEMORY
+
+
+def test_of_both_directions_the_stronger_one_is_told() -> None:
+    rng = np.random.default_rng(8)
+    rows = wandering(rng, 120)
+    for person in range(60):  # forty people one way, twenty the other
+        day, back = int(rng.integers(40, 230)), person >= 40
+        rows += [(person, TOPICS + back, day), (person, TOPICS + 1 - back, day - 5)]
+    [found] = follows(acts(rows, TOPICS + 2), 5)
+    assert (found.before, found.after, found.shoppers) == (TOPICS, TOPICS + 1, 40)
+    assert found.lift > found.reverse_lift > 1.2
 
 
 def test_steps_of_few_people_are_not_shown() -> None:
