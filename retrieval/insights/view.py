@@ -138,10 +138,10 @@ class _Scribe:
     windows: Windows
     counts: Counts
     by_segment: Sequence[tuple[Counts, Tested]]
-    by_step: NDArray[np.int64]
-    """Shoppers of each topic in each step of the sparkline, oldest first."""
+    peaks: NDArray[np.int64]
+    """Shoppers of each topic in each step of the window, oldest first, with one step before it."""
     everybody: NDArray[np.int64]
-    """All shoppers of each step."""
+    """All shoppers of each of these steps."""
     lines: Sequence[Weekly]
     early: Sequence[Weekly]
     """The same by week, over the weeks in which early signs are looked for."""
@@ -155,6 +155,9 @@ class _Scribe:
     ) -> _Scribe:
         counts = Counts.of(moved)
         growth, steps = _growth(counts), by_step(acts, POINTS, step_days(moved.days))
+        # Weeks tell a peak where enough people come in one, else the longer steps of the lines.
+        wide = WEEK if usual_days(acts) == SHORT else step_days(moved.days)
+        peaks = by_step(acts, max(2, moved.days // wide) + 1, wide)
         parts = [Counts.of(moved.of(segmentation.people_of(each.number))) for each in segmentation.segments]
         return cls(
             acts=acts,
@@ -162,8 +165,8 @@ class _Scribe:
             windows=moved,
             counts=counts,
             by_segment=[(each, asked(each, fewest, growth)) for each in parts],
-            by_step=steps[0],
-            everybody=steps[1],
+            peaks=peaks[0],
+            everybody=peaks[1],
             lines=_lines(*steps, fewest),
             early=_lines(*by_step(acts, WEEKS, WEEK), fewest),
             wanted=_wanted(acts, moved.days, fewest),
@@ -208,11 +211,10 @@ class _Scribe:
 
     def _is_over(self, topic: int) -> bool:
         """Did the last step bring clearly fewer shoppers than the best one of the window before it?"""
-        steps = slice(-1 - max(2, self.windows.days // step_days(self.windows.days)), None)
         # As if as many shoppers had come in each step as in the last one.
-        *earlier, last = self.by_step[topic, steps] * self.everybody[-1] / np.maximum(self.everybody[steps], 1)
+        *earlier, last = self.peaks[topic] * self.everybody[-1] / np.maximum(self.everybody, 1)
         best = max(earlier)
-        return bool(last < PASSED * best and best - last > 2 * np.sqrt(best + last))
+        return bool(last < PASSED * best and best - last > 3 * np.sqrt(best + last))
 
     def _parts(self, movement: Movement) -> list[Part]:
         """Segments that moved the same way, by shoppers gained or lost."""
