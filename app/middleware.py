@@ -24,8 +24,8 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
-OPEN = ("/health/", "/static/", "/favicon.ico", "/openapi.json")
-"""Beginnings of paths that need no key, beside the page itself: none of them carries data."""
+OPEN = ("/health/", "/static/", "/favicon.ico", "/openapi.json", "/insights")
+"""Beginnings of paths that need no key, beside the page itself: none of them carries data (pages ask for it)."""
 
 log = structlog.get_logger(__name__)
 

@@ -56,7 +56,7 @@ class Everybody:
         products: dict[str | None, int] = {}
         done = [np.zeros((0, 6))]
         for page in events.deeds():
-            numbers, user_ids, product_ids, types, moments, positions = zip(*page, strict=True) if page else [()] * 6
+            numbers, user_ids, product_ids, types, moments, positions, _ = zip(*page, strict=True) if page else [()] * 7
             columns = (
                 [users.setdefault(each, len(users)) for each in user_ids],
                 [products.setdefault(each, len(products)) for each in product_ids],

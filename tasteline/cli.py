@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasteline import cli_experiment, cli_models, cli_offers, cli_train
+from tasteline import cli_experiment, cli_insights, cli_models, cli_offers, cli_train
 from tasteline.cli_train import epochs as epochs_told
 from tasteline.errors import InputError, SetupError, TastelineError, TransientError
 from tasteline.terminal import AsJson, fail, progress_bar, read_settings, say, say_json
@@ -40,6 +40,8 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_train.app, name="train")
 cli_train.app.command("offers")(cli_offers.train)
 app.add_typer(cli_experiment.app, name="experiment")
+app.command("insights")(cli_insights.insights)
+bench.command("insights")(cli_insights.bench)
 
 EXIT_CODES: tuple[tuple[type[TastelineError], int], ...] = ((InputError, 2), (SetupError, 3), (TransientError, 4))
 

@@ -27,8 +27,8 @@ class Change:
     product: Product | None
 
 
-Deed = tuple[int, str, str | None, str, int | None, int | None]
-"""What a person did: sequence number, user id, product id, type, microseconds since 1970 in UTC, position."""
+Deed = tuple[int, str, str | None, str, int | None, int | None, str | None]
+"""What a person did: sequence number, user id, product id, type, microseconds since 1970 in UTC, position, session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class EventStore(Protocol):
         """(sequence number, event) of all events after `since`, streamed."""
         ...
 
-    def deeds(self) -> Iterator[Sequence[Deed]]:
-        """All events that name a person, in pages, in the order of arrival: for those who read millions."""
+    def deeds(self, since: int = 0) -> Iterator[Sequence[Deed]]:
+        """All events after `since` that name a person, in pages, as they arrived: for those who read millions."""
         ...
 
     def erasures(self) -> int:

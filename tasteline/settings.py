@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     """Products or events in one request."""
     max_text: int = Field(default=2_000, gt=0, le=2_000)
     """Characters of a query or chat message."""
+    insights_people: int = Field(default=5, ge=2)
+    """Fewer people are never shown in the shop-wide view."""
+    insights_days: int | None = Field(default=None, ge=7, le=364, multiple_of=7)
+    """Of each of the two windows that it compares: whole weeks, so that each weekday is in both as often. None: 28, or
+    91 where fewer than a thousand shoppers come in 28."""
+    insights_seconds: float = Field(default=600.0, ge=0)
+    """How long a view is kept before a newer one is made; an erasure makes it anew at once."""
     log_format: Literal["json", "console"] = "json"
     shop_name: str = "the shop"
 

