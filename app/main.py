@@ -77,9 +77,9 @@ def _lifespan(
 
 def _add_routes(app: FastAPI) -> None:
     # Imported here: the routes name the shop's types, which pull in the numerical packages.
-    from app.routes import chat, operations, records, shopping
+    from app.routes import chat, forecast, operations, records, shopping
 
-    for routes in (shopping, chat, records, operations):
+    for routes in (shopping, chat, records, operations, forecast):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=WEB), name="static")
 

@@ -8,7 +8,7 @@ calibrated. Knows no store, no registry and no data set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,9 +168,7 @@ def _cuts(products: Bought, shelf: Shelf, moment: int, settings: ForecastSetting
         yield cut
 
 
-def _cut(
-    products: Bought, shelf: Shelf, start: int, settings: ForecastSettings, rng: np.random.Generator
-) -> Cut:
+def _cut(products: Bought, shelf: Shelf, start: int, settings: ForecastSettings, rng: np.random.Generator) -> Cut:
     count = len(shelf.category_names)
     past = Past.of(products, shelf.category_of, count, start)
     stop = start + settings.days * DAY
@@ -199,26 +197,29 @@ def _sampled(pairs: Numbers, own: Numbers, share: float, rng: np.random.Generato
 
 
 def _category_lesson(cut: Cut, people: Numbers, share: float, rng: np.random.Generator) -> Lesson:
-    width = cut.past.categories.thing_count
-    pairs = (people[:, None] * width + np.arange(width)).ravel()
-    pairs, weights = _sampled(pairs, np.unique(cut.past.categories.pairs()), share, rng)
-    lines = category_features(cut.past, cut.categories, pairs, cut.people)
-    return Lesson(lines, np.isin(pairs, cut.inside.categories.pairs()), weights)
+    own = cut.past.of_people(people)
+    pairs = np.arange(len(people) * own.categories.thing_count)
+    pairs, weights = _sampled(pairs, np.unique(own.categories.pairs()), share, rng)
+    lines = category_features(own, cut.categories, pairs, cut.people[people])
+    return Lesson(lines, np.isin(pairs, cut.inside.categories.of_people(people).pairs()), weights)
 
 
 # --- forests ---------------------------------------------------------------------------------------------------------
 
 
 def _fit_people(cuts: Sequence[Cut], settings: ForecastSettings, seed: int) -> Judge:
-    """Who comes at all, of those who ever did; every seventh person calibrates."""
-    held = [cut.known % 7 == seed % 7 for cut in cuts]
+    """Who comes at all, of those who ever did. Every fifth person calibrates, the newest window says how many come."""
     lessons = [
         Lesson(cut.people[cut.known], np.isin(cut.known, cut.inside.products.people), np.ones(len(cut.known)))
         for cut in cuts
     ]
+    held = [cut.known % 5 == seed % 5 for cut in cuts]
     learned = Lesson.joined([_part(lesson, ~apart) for lesson, apart in zip(lessons, held, strict=True)])
     asked = Lesson.joined([_part(lesson, apart) for lesson, apart in zip(lessons, held, strict=True)])
-    return _judge(grown(learned, settings.person, seed), asked)
+    judge = _judge(grown(learned, settings.person, seed), asked)
+    newest = lessons[0]
+    moved = judge.calibration.moved_to(judge.forest.sums(newest.lines), float(newest.happened.mean()))
+    return replace(judge, calibration=moved)
 
 
 def _part(lesson: Lesson, chosen: Flags) -> Lesson:
@@ -239,7 +240,7 @@ def _fit_products(
 
     def lesson(cut: Cut, people: Numbers, share: float) -> Lesson:
         """`people` are a few of those of the cut: their own rows alone are looked at."""
-        own = Past.of(cut.past.products.of_people(people), shelf.category_of, len(shelf.category_names), cut.past.moment)
+        own = cut.past.of_people(people)
         pairs = candidates(own, most_popular(cut.products, settings.popular))
         pairs, weights = _sampled(pairs, np.unique(own.products.pairs()), share, rng)
         chances = _chances(own, cut, people, by_category)
@@ -265,7 +266,7 @@ def _chances(own: Past, cut: Cut, people: Numbers, by_category: Judge) -> Floats
 
 
 def _others(cut: Cut, people: Numbers, shelf: Shelf, by_category: Judge, settings: ForecastSettings) -> Calibration:
-    own = Past.of(cut.past.products.of_people(people), shelf.category_of, len(shelf.category_names), cut.past.moment)
+    own = cut.past.of_people(people)
     scores = other_products(cut.products, shelf.category_of, _chances(own, cut, people, by_category)).ravel()
     happened = np.zeros(len(scores), dtype=np.bool_)
     happened[cut.inside.products.of_people(people).pairs()] = True
@@ -275,9 +276,7 @@ def _others(cut: Cut, people: Numbers, shelf: Shelf, by_category: Judge, setting
 
 
 def _judge(forest: Forest, held: Lesson) -> Judge:
-    return Judge(
-        forest, Calibration.of(forest.sums(held.lines), held.happened.astype(np.float64), held.weights)
-    )
+    return Judge(forest, Calibration.of(forest.sums(held.lines), held.happened.astype(np.float64), held.weights))
 
 
 def grown(lesson: Lesson, settings: ForestSettings, seed: int) -> Forest:
@@ -285,7 +284,9 @@ def grown(lesson: Lesson, settings: ForestSettings, seed: int) -> Forest:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     if lesson.happened.all() or not lesson.happened.any():
-        raise InvalidInput("in the windows that were looked at everything or nothing was bought: nothing can be learned")
+        raise InvalidInput(
+            "in the windows that were looked at everything or nothing was bought: nothing can be learned"
+        )
     model = HistGradientBoostingClassifier(
         learning_rate=settings.learning_rate,
         max_iter=settings.trees,

@@ -10,7 +10,7 @@ a larger one, so that no order changes. Knows no forecast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -47,6 +47,15 @@ class Calibration:
         total, hits, middle = (np.add.reduceat(each, blocks) for each in (total, hits, middle))
         share = (hits + hits.sum() / total.sum()) / (total + 1)  # no step says never or always
         return cls(*_rising(middle / total, logit(np.clip(share, 1e-7, 1 - 1e-7))))
+
+    def moved_to(self, scores: Days, share: float) -> Calibration:
+        """The same with all logits raised alike, so that the mean probability of `scores` is `share`."""
+        low, high = -10.0, 10.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            moved = replace(self, logits=self.logits + middle)
+            low, high = (middle, high) if moved.probabilities(scores).mean() < share else (low, middle)
+        return moved
 
     def probabilities(self, scores: Days) -> Days:
         """(n,) → (n,)"""

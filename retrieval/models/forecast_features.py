@@ -51,6 +51,11 @@ class Past:
         known = products.before(moment)
         return cls(known, known.grouped(category_of, category_count), category_of, moment)
 
+    def of_people(self, people: Numbers) -> Past:
+        """Of these alone, numbered as they stand here."""
+        products, categories = self.products.of_people(people), self.categories.of_people(people)
+        return Past(products, categories, self.category_of, self.moment)
+
 
 def person_features(past: Past) -> Floats:
     """(people, PERSON_NAMES); of somebody who bought nothing counts of 0 and NaN."""

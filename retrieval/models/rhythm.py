@@ -1,4 +1,4 @@
-"""The rhythm in which people buy things: how often, how lately, how regularly, and what their gaps say of the next days.
+"""The rhythm in which people buy things: how often, how lately, how regularly, and what gaps say of the next days.
 
 Takes purchases before a moment and the (person, thing) pairs that are asked about; gives one line of figures for each.
 What somebody never bought has counts of 0 and times of NaN. Knows no popularity and no model.
@@ -147,7 +147,7 @@ def basket_counts(bought: Bought) -> Numbers:
 
 
 def _own_gaps(steps: Steps, gaps: Days, last: Days) -> tuple[Days, Days]:
-    """(pairs,) gaps longer than the time since the last purchase that ended within `AHEAD` days of it, and all longer."""
+    """(pairs,) gaps longer than the time since the last purchase that ended within `AHEAD` days of it, and all."""
     waited = last[steps.places]
     longer = gaps > waited  # NaN is not
     return steps.sums(longer & (gaps <= waited + AHEAD)), steps.sums(longer)
