@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from retrieval.forecast import DAYS, Leaving, Likely, PersonForecast, Rhythm
+from retrieval.forecast import Leaving, Likely, PersonForecast, Rhythm
 
 
 class RhythmModel(BaseModel):
@@ -94,7 +94,7 @@ class LeavingResponse(BaseModel):
     """People who used to come, the likeliest to stay away first."""
 
     as_of: datetime
-    days: Literal[30] = DAYS
+    days: Literal[30] = 30
     model: str = Field(examples=["decayed_frequency"])
     calibrated: bool
     people: list[LeavingModel]

@@ -18,6 +18,7 @@ from eval.forecast import Candidate, Level, measure
 from eval.learned_forecast import Forecasts
 from eval.protocols.looks import Look, record
 from eval.results import commit_of
+from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -28,12 +29,21 @@ def candidates(level: Level, forecasts: Forecasts) -> Sequence[Candidate]:
     return (*habits(level), forecasts.candidate(level))
 
 
+def levels_of(text: str | None) -> Sequence[Level]:
+    """Names with commas between, in the order of `LEVELS`; all where nothing is said. Raises InvalidInput."""
+    wanted = {name.strip() for name in text.split(",")} if text else set(LEVELS)
+    if unknown := wanted - set(LEVELS):
+        raise InvalidInput(f"no level is called {', '.join(sorted(unknown))}; there are {', '.join(LEVELS)}")
+    return [level for level in LEVELS if level in wanted]
+
+
 def run(
     data: str, settings: Settings, seed: int, told: Callable[[str], None], levels: Sequence[Level] = LEVELS
 ) -> dict[str, dict[str, object]]:
     """level → result; each is one look at the test window, written down. Raises InvalidInput for an untimed set."""
     dataset, commit = load(data), commit_of(Path(__file__).parent)
-    reports, forecasts = {}, Forecasts.of(dataset, seed=seed)
+    reports: dict[str, dict[str, object]] = {}
+    forecasts = Forecasts.of(dataset, seed=seed, cache=settings.home / "eval" / "cache")
     for level in levels:
         systems = candidates(level, forecasts)
         names = [candidate.name for candidate in systems]
@@ -43,4 +53,4 @@ def run(
         looks = record(settings.home / "eval", look)
         measured = measure(dataset, level, systems, seed=seed, told=told)
         reports[level] = replace(measured, more={"part": "test", "test_looks": looks}).as_mapping()
-    return {str(level): report for level, report in reports.items()}
+    return reports

@@ -1,13 +1,17 @@
 """The learned forecast as a system of the interests task: one training for each window serves all three levels.
 
-Takes a timed Dataset, gives a Candidate for each level. It learns from purchases by product whatever the level, and cuts
-them at the window's start itself: what the harness does not show of the window, it does not look at.
+Takes a timed Dataset, gives a Candidate for each level. It learns from purchases by product whatever the level, and
+cuts them at the window's start itself: what the harness does not show of the window, it does not look at.
 """
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -15,10 +19,13 @@ from eval.data.interactions import Codes, Dataset
 from eval.forecast import Candidate, Level, Purchases, Scores, Window, purchases
 from finetune.forecast import ForecastSettings, Shelf, train_forecast
 from retrieval.models.bought import Bought
+from retrieval.models.forecast_files import read_forecaster, write_forecaster
 from retrieval.models.forecaster import Forecaster
 from tasteline.errors import InvalidInput
 
 NAME = "tasteline"
+VERSION = 1
+"""Raise it when the same settings learn something else: what is kept is trained anew."""
 
 
 @dataclass
@@ -29,19 +36,43 @@ class Forecasts:
     shelf: Shelf
     settings: ForecastSettings
     seed: int
+    cache: Path | None = None
+    """Where trained ones are kept; None: nowhere."""
     trained: dict[int, Forecaster] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dataset: Dataset, settings: ForecastSettings = ForecastSettings(), seed: int = 0) -> Forecasts:
+    def of(
+        cls,
+        dataset: Dataset,
+        settings: ForecastSettings = ForecastSettings(),
+        seed: int = 0,
+        cache: Path | None = None,
+    ) -> Forecasts:
         """Raises InvalidInput where the data set has no real times or no purchase of a thing with a category."""
         products, shelf = stocked(dataset)
-        return cls(products, shelf, settings, seed)
+        known = repr((dataset.checksum, settings, seed, VERSION)).encode()
+        folder = cache / f"forecast-{hashlib.sha256(known).hexdigest()[:16]}" if cache else None
+        return cls(products, shelf, settings, seed, folder)
 
     def until(self, moment: int) -> Forecaster:
+        """The one that learned from all before `moment`, trained where it is not kept."""
         if moment not in self.trained:
-            known = self.products.before(moment)
-            self.trained[moment] = train_forecast(known, self.shelf, moment, self.settings, seed=self.seed)
+            self.trained[moment] = self._kept(moment) or self._trained(moment)
         return self.trained[moment]
+
+    def _kept(self, moment: int) -> Forecaster | None:
+        folder = self.cache / str(moment) if self.cache else None
+        return read_forecaster(folder) if folder and folder.is_dir() else None
+
+    def _trained(self, moment: int) -> Forecaster:
+        known = self.products.before(moment)
+        model = train_forecast(known, self.shelf, moment, self.settings, seed=self.seed)
+        if self.cache:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.cache) as writing:
+                write_forecaster(model, Path(writing))
+                shutil.copytree(writing, self.cache / str(moment), dirs_exist_ok=True)
+        return model
 
     def candidate(self, level: Level) -> Candidate:
         return Candidate(NAME, lambda _: LearnedForecast(self, level), {})

@@ -43,22 +43,22 @@ class ForecastSettings:
     """Chosen on the valid part of Complete Journey."""
 
     days: int = 30
-    windows: int = 9
-    apart: int = 15
+    windows: int = 6
+    apart: int = 20
     """Days from the start of one window to the next."""
     before: int = 60
     """Days of purchases that a window needs before it."""
-    people: int = 1_200
+    people: int = 1_000
     """Of each window by whom categories are learned, at most."""
-    people_for_products: int = 400
+    people_for_products: int = 200
     taught: float = 0.7
     """Share of the newest window's people who are learned from; the others calibrate."""
     never: float = 0.15
     """Share of the pairs that are learned from where the person never bought the thing; they count for the others."""
     popular: int = 300
     """Products that are candidates for everybody."""
-    category: ForestSettings = ForestSettings(trees=120, learning_rate=0.08)
-    product: ForestSettings = ForestSettings(trees=120, learning_rate=0.08)
+    category: ForestSettings = ForestSettings(trees=120, learning_rate=0.07)
+    product: ForestSettings = ForestSettings(trees=80, learning_rate=0.1)
     person: ForestSettings = ForestSettings(trees=100, learning_rate=0.05, leaves=8, smallest_leaf=100)
 
 

@@ -201,7 +201,7 @@ class Forecasting:
     ) -> tuple[Likely, ...]:
         """The first `limit` that still have a title: a product that is gone is not forecast."""
         found: list[Likely] = []
-        for number in np.argsort(-np.asarray(chances), kind="stable"):
+        for number in np.argsort(-chances.astype(np.float64), kind="stable"):
             if len(found) == limit:
                 break
             named = title(int(number))

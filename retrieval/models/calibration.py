@@ -39,7 +39,8 @@ class Calibration:
         order = np.argsort(scores, kind="stable")
         cuts = np.searchsorted(np.cumsum(weight[order]), weight.sum() * np.arange(1, BINS) / BINS)
         starts = np.unique(np.concatenate(([0], cuts)))
-        starts = starts[starts < len(order)]
+        ordered = scores[order]
+        starts = np.unique(np.searchsorted(ordered, ordered[starts[starts < len(order)]]))  # equal scores stay together
         total, hits, middle = (
             np.add.reduceat(each[order], starts) for each in (weight, weight * happened, weight * scores)
         )

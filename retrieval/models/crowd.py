@@ -1,4 +1,4 @@
-"""What a whole shop says of its things at one moment: how many buy each, how that moves, who comes back to it, and when.
+"""What a whole shop says of its things at one moment: how many buy each, how that moves, and who comes back when.
 
 Takes everybody's purchases before the moment; gives figures by thing that a forecast of one person needs beside their
 own, small enough to be kept with a model. Holds nothing by person.
@@ -109,7 +109,7 @@ def _usual_gaps(steps: Steps, things: Numbers, count: int) -> Days:
 
 
 def _returning(steps: Steps, pairs: Numbers, count: int) -> Floats:
-    """By the product-limit estimate over everybody's gaps (Kaplan and Meier, 1958), in steps, drawn towards the shop's."""
+    """By the product-limit estimate over everybody's gaps (Kaplan and Meier, 1958), drawn towards the shop's."""
     things = pairs % max(1, count)
     ended, open_ = np.zeros((count, STEPS)), np.zeros((count, STEPS))
     later = ~steps.first
@@ -120,7 +120,8 @@ def _returning(steps: Steps, pairs: Numbers, count: int) -> Floats:
     hazard = (ended + PRIOR * usual) / (waiting + PRIOR)
     hazard = np.concatenate([hazard, np.repeat(hazard[:, -1:], STEPS_AHEAD, axis=1)], axis=1)
     staying = np.concatenate([np.zeros((count, 1)), np.cumsum(np.log1p(-np.minimum(hazard, 0.999)), axis=1)], axis=1)
-    return -np.expm1(staying[:, STEPS_AHEAD : STEPS_AHEAD + STEPS] - staying[:, :STEPS]).astype(np.float32)
+    back = -np.expm1(staying[:, STEPS_AHEAD : STEPS_AHEAD + STEPS] - staying[:, :STEPS])
+    return np.asarray(back, dtype=np.float32)
 
 
 def _add(table: Days, things: Numbers, days: Days) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,22 +73,22 @@ def read_forecaster(folder: Path) -> Forecaster:
 
 
 def _read(head: _Head, arrays: Arrays) -> Forecaster:
-    judges = {
-        name: Judge(
-            Forest(**_named(arrays, f"{name}.forest"), base=head.bases[name]),
-            Calibration(**_named(arrays, f"{name}.calibration")),
-        )
-        for name in _JUDGES
-    }
+    def judge(name: str) -> Judge:
+        forest = Forest(**_named(arrays, f"{name}.forest"), base=head.bases[name])
+        return Judge(forest, Calibration(**_named(arrays, f"{name}.calibration")))
+
     return Forecaster(
         category_names=tuple(head.category_names),
         product_ids=tuple(head.product_ids),
         category_of=arrays["category_of"].astype(np.int64),
+        categories=Crowd(**_named(arrays, "categories")),
+        products=Crowd(**_named(arrays, "products")),
         popular=arrays["popular"].astype(np.int64),
+        by_person=judge("by_person"),
+        by_category=judge("by_category"),
+        by_product=judge("by_product"),
         others=Calibration(**_named(arrays, "others")),
         trained_until=head.trained_until,
-        **{name: Crowd(**_named(arrays, name)) for name in _CROWDS},
-        **judges,
     )
 
 
@@ -97,5 +98,5 @@ def _of(part: Crowd | Forest | Calibration, name: str) -> Arrays:
     return {f"{name}.{field}": value for field, value in found.items() if isinstance(value, np.ndarray)}
 
 
-def _named(arrays: Arrays, name: str) -> dict[str, NDArray[np.generic]]:  # the inverse of `_of`
+def _named(arrays: Arrays, name: str) -> dict[str, Any]:  # the inverse of `_of`; each array has its own dtype
     return {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.rpartition(".")[0] == name}

@@ -10,7 +10,7 @@ the left, a larger one to the right, and NaN where the split says. Knows no trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,21 +55,19 @@ class Forest:
     def of(cls, trees: Sequence[Tree], base: float) -> Forest:
         starts = np.cumsum([0, *(len(tree.features) for tree in trees)])[:-1].astype(np.int64)
 
-        def joined(name: str, kind: type, shifted: bool = False) -> NDArray[np.generic]:
-            parts = [
-                np.asarray(getattr(tree, name), dtype=kind) + (start if shifted else 0)
-                for tree, start in zip(trees, starts, strict=True)
-            ]
-            return np.concatenate(parts).astype(kind)
+        def joined(each: Iterable[Sequence[float]], shifts: NDArray[np.int64] | None = None) -> Days:
+            moved = zip(each, starts if shifts is None else shifts, strict=True)
+            return np.concatenate([np.asarray(values, dtype=np.float64) + shift for values, shift in moved])
 
+        still = np.zeros(len(trees), dtype=np.int64)
         return cls(
             starts,
-            joined("features", np.int32),
-            joined("thresholds", np.float64),
-            joined("left", np.int32, shifted=True),
-            joined("right", np.int32, shifted=True),
-            joined("missing_left", np.bool_),
-            joined("values", np.float64),
+            joined((tree.features for tree in trees), still).astype(np.int32),
+            joined((tree.thresholds for tree in trees), still),
+            joined(tree.left for tree in trees).astype(np.int32),
+            joined(tree.right for tree in trees).astype(np.int32),
+            joined((tree.missing_left for tree in trees), still).astype(np.bool_),
+            joined((tree.values for tree in trees), still),
             base,
         )
 

@@ -162,7 +162,7 @@ def _covered(steps: Steps, since: Days, last: Days, half_life: float) -> Days:
     rate = np.log(2) / half_life
 
     def mass(days: Days) -> Days:
-        return -np.expm1(-rate * days) / rate
+        return np.asarray(-np.expm1(-rate * days) / rate, dtype=np.float64)
 
     before = np.where(steps.first, since[steps.places], np.append(0.0, steps.ages[:-1])[: len(steps.ages)])
     bare = np.maximum(mass(before) - mass(steps.ages + AHEAD), 0.0)
