@@ -16,7 +16,7 @@ from tasteline.types import Product
 from tests.unit.retrieval.models.small_ranker import network, ranker, stored
 from tests.unit.retrieval.trained import card, damage, registered
 
-KINDS = ["next-item model", "encoder model", "reranker model", "llm model"]
+KINDS = ["next-item model", "encoder model", "reranker model", "llm model", "forecast model"]
 PARTS = ["home", "store", "embedder", "index", "language model", *KINDS, "listening"]
 
 
