@@ -118,7 +118,10 @@ class Forecasting:
         self._now = now
 
     def of_person(self, user_id: str, limit: int = 10) -> PersonForecast:
-        """The likeliest categories and products; of somebody unknown what the model says of a stranger."""
+        """The likeliest categories and products; of somebody unknown what the model says of a stranger.
+
+        A product that came after the training is known to be a visit, and to the model not at all.
+        """
         rows = purchases_of(self._store.history(user_id, limit=PURCHASES))
         moment = self._moment(self._purchases(), max((at for _, at in rows), default=0))
         rows = [row for row in rows if row[1] < moment]
@@ -127,7 +130,7 @@ class Forecasting:
         numbers = {product_id: number for number, product_id in enumerate(tables.product_ids)}
         known = [(numbers[product_id], at) for product_id, at in rows if product_id in numbers]
         bought = one_person([number for number, _ in known], [at for _, at in known], len(numbers))
-        visits = _visits(bought, moment)[0]
+        visits = _visits(one_person([0] * len(rows), [at for _, at in rows], 1), moment)[0]
         if trained is None:
             comes, categories, products = _by_frequency(bought, tables, moment)
         else:
