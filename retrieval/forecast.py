@@ -228,7 +228,9 @@ def _reason(how: Rhythm) -> str:
 
 
 def _days(days: float) -> str:
-    """>>> _days(1.2), _days(12.4)
+    """After "every".
+
+    >>> _days(1.2), _days(12.4)
     ('day', '12 days')
     """
     return "day" if days < 1.5 else f"{days:.0f} days"
