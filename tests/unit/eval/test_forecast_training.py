@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from app.engines import open_store, open_store_at
 from app.main import create_app
-from eval import forecast_training
 from eval.data.interactions import Dataset
 from eval.forecast import asked, purchases, windows
 from eval.forecast_training import ForecastTrainingAsked, is_ahead, purchases_in, train_shop_forecast
 from eval.learned_forecast import NAME, Forecasts, LearnedForecast
 from retrieval.erasure import erase_person
 from retrieval.forecast import BASELINE
+from retrieval.importing.run import import_paths
 from retrieval.registry import Registry
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
@@ -96,7 +97,11 @@ def test_trained_registered_served_and_forgotten(settings: Settings, tmp_path: P
 
 def test_other_peoples_data_need_the_key(tmp_path: Path) -> None:
     guarded = Settings(
-        home=tmp_path / "home", embedder="hashing", language_model="none", api_keys=["secret"], _env_file=None
+        home=tmp_path / "home",
+        embedder="hashing",
+        language_model="none",
+        api_keys=(SecretStr("secret"),),
+        _env_file=None,
     )  # type: ignore[call-arg]
     with TestClient(create_app(guarded)) as client:
         assert client.get("/v1/insights/leaving").status_code == 401
@@ -129,7 +134,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     home = tmp_path_factory.mktemp("home")
     settings = Settings(home=home, embedder="hashing", language_model="none", _env_file=None)  # type: ignore[call-arg]
     with closing(open_store(settings)) as store:
-        forecast_training.import_paths([write_year(home / "shop")], store, rejects_file=home / "rejects.jsonl")
+        import_paths([write_year(home / "shop")], store, rejects_file=home / "rejects.jsonl")
         return purchases_in(store, "year")
 
 
