@@ -24,6 +24,7 @@ WITHOUT: dict[ModelKind, str] = {
     "encoder": "the published one is used",
     "reranker": "lists keep their order",
     "llm": "the published one is used",
+    "forecast": "a simple rule forecasts; `tasteline train forecast` makes one",
     "offers": "advice about offers goes by what was counted; `tasteline train offers` trains one",
 }
 """What the service does, and what can be done, where no model of a kind was trained."""

@@ -77,9 +77,9 @@ def _lifespan(
 
 def _add_routes(app: FastAPI) -> None:
     # Imported here: the routes name the shop's types, which pull in the numerical packages.
-    from app.routes import bundles, chat, insights, offers, operations, records, shopping
+    from app.routes import bundles, chat, forecast, insights, offers, operations, records, shopping
 
-    for routes in (shopping, chat, records, operations, insights, offers, bundles):
+    for routes in (shopping, chat, records, operations, forecast, insights, offers, bundles):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=WEB), name="static")
 

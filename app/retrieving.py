@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.encoders import Encoders
+from app.forecasting import open_forecasting
 from app.indexing import follow_index, open_live
 from app.learned_ranking import next_item_sources
 from app.telemetry import Metrics
 from app.trained import TrainedModels
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Reader
+from retrieval.forecast import Forecasting
 from retrieval.live import LiveIndex, Progress
 from retrieval.live_model import Followed
 from retrieval.models import sources
@@ -34,6 +36,7 @@ class Retrieval:
     searcher: Searcher
     recommender: Recommender
     newcomers: Newcomers
+    forecasting: Forecasting
     trained: tuple[Followed, ...]
     """Models of the registry that this service uses, one of each kind."""
     steps: Mapping[str, Callable[[], None]]
@@ -66,12 +69,14 @@ def open_retrieval(
     newcomers = Newcomers(live, reader, behaviour, guide)
     asking = (store, proposing, searcher, lambda: behaviour().repeat_share, new_id)
     recommender = Recommender(live, *asking, wishes, newcomers, trials.ready, trials)
+    forecasting, forecast_model = open_forecasting(settings, store, live)
     steps = {
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
         "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
+        "forecast model": forecast_model.follow,
     }
-    trained = (trials.model, *models.followed)
-    return Retrieval(live, models, reader, searcher, recommender, newcomers, trained, steps)
+    trained = (trials.model, forecast_model, *models.followed)
+    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, trained, steps)

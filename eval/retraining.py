@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from eval.forecast_training import ForecastTrainingAsked, train_shop_forecast
 from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
 from eval.lora_entry import Hearing
 from eval.next_item_training import TrainingAsked, train_next_item
@@ -23,6 +24,8 @@ def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str |
     """
     if card.kind == "offers":
         return None
+    if card.kind == "forecast":
+        return train_shop_forecast(ForecastTrainingAsked(seed=card.seed), settings, hearing.told)[1].id
     if card.kind == "next-item":
         asked = TrainingAsked(seed=card.seed)
         return train_next_item(asked, settings, hearing.told, hearing.epoch, hearing.embedding)[1].id

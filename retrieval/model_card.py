@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from tasteline.errors import InvalidInput
 
-ModelKind = Literal["next-item", "encoder", "reranker", "llm", "offers"]
+ModelKind = Literal["next-item", "encoder", "reranker", "llm", "forecast", "offers"]
 """What a model does for the service; of each kind at most one is live."""
 KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 State = Literal["candidate", "live", "retired"]

@@ -721,14 +721,15 @@ def eval_rerank(
 @evaluate.command("interests")
 def eval_interests(
     data: Annotated[str, typer.Option(help="completejourney: a year of real purchases.")] = "completejourney",
+    levels: Annotated[str | None, typer.Option(help="Of category, product, anything; default: all.")] = None,
     seed: Seed = 0,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """What people will buy in the next 30 days, by category and by product, and how sure one may be."""
-    from eval.interests import run
+    from eval.interests import levels_of, run
 
-    _reports(run(data, read_settings(), seed, _told), save, as_json)
+    _reports(run(data, read_settings(), seed, _told, levels_of(levels)), save, as_json)
 
 
 @evaluate.command("offers")

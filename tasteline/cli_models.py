@@ -21,7 +21,9 @@ Id = Annotated[str, typer.Argument(help="Of a model, or as much of its beginning
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Option(help="next-item, encoder, reranker, llm or offers; default: all.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="next-item, encoder, reranker, llm, forecast or offers; default: all.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """All trained models, oldest first within their kind."""
@@ -60,7 +62,8 @@ def promote(
 
 @app.command()
 def rollback(
-    kind: Annotated[str, typer.Argument(help="next-item, encoder, reranker, llm or offers.")], as_json: AsJson = False
+    kind: Annotated[str, typer.Argument(help="next-item, encoder, reranker, llm, forecast or offers.")],
+    as_json: AsJson = False,
 ) -> None:
     """Take the last promotion back: what was live before it is live again."""
     from retrieval.model_card import kind_of

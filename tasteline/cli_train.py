@@ -152,6 +152,32 @@ def llm(
     _say_state(entry, live)
 
 
+@app.command()
+def forecast(
+    data: Data = None,
+    currency: Currency = None,
+    seed: Seed = 0,
+    promote: Annotated[
+        bool, typer.Option(help="Make it live where no simple rule is ahead; --no-promote leaves it a candidate.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Learn what people buy within the next 30 days, by category and product, and who stays away.
+
+    Needs purchases with a user id and a time, over 150 days or more. Measured on the last 30 days beside simple rules.
+    """
+    from eval.forecast_training import ForecastTrainingAsked, train_shop_forecast
+    from eval.report.tables import markdown_table
+
+    asked = ForecastTrainingAsked(data, currency, seed, promote)
+    report, entry, live = train_shop_forecast(asked, read_settings(), _told)
+    if as_json:
+        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
+        return
+    say(markdown_table(report))
+    _say_state(entry, live)
+
+
 def _train_for_search(asked: SearchTrainingAsked, as_json: bool) -> None:
     from eval.lora_entry import Hearing
     from eval.report.tables import markdown_table

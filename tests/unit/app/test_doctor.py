@@ -16,7 +16,7 @@ from tasteline.types import Product
 from tests.unit.retrieval.models.small_ranker import network, ranker, stored
 from tests.unit.retrieval.trained import card, damage, registered
 
-KINDS = ["next-item model", "encoder model", "reranker model", "llm model", "offers model"]
+KINDS = [f"{kind} model" for kind in ("next-item", "encoder", "reranker", "llm", "forecast", "offers")]
 PARTS = ["home", "store", "embedder", "index", "language model", *KINDS, "listening"]
 
 

@@ -50,3 +50,13 @@ def test_help(shell: Shell) -> None:
     told = shell("train", "next-item", "--help")
     assert told.code == 0
     assert "--no-promote" in told.out
+
+
+def test_a_forecast_says_what_it_needs(shell: Shell, tmp_path: Path) -> None:
+    told = shell("train", "forecast", "--json")
+    assert (told.code, told.out) == (2, "")
+    assert "purchases with a user id and a time, over 150 days or more" in told.err.splitlines()[-1]
+    assert "--no-promote" in shell("train", "forecast", "--help").out
+    unknown = shell("eval", "interests", "--levels", "weather")
+    assert unknown.code == 2
+    assert "no level is called weather; there are category, product, anything" in unknown.err.splitlines()[-1]
