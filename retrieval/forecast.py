@@ -27,6 +27,8 @@ PURCHASES = 20_000
 """Of one person that are read, the newest."""
 REGULAR = 3
 """Visits from which on somebody used to come."""
+STILL_DAYS = 90.0
+"""Since the last visit, up to which somebody may be leaving: who stayed away for longer has left."""
 _LAST, _GAP, _BOUGHT = (NAMES.index(name) for name in ("last", "gap", "bought"))
 
 
@@ -149,7 +151,7 @@ class Forecasting:
         )
 
     def leaving(self, limit: int = 20) -> tuple[int, str, list[Leaving]]:
-        """(moment, model, people who used to come and are likely not to, the likeliest first)."""
+        """(moment, model, people who used to come, lately still, and are likely not to, the likeliest first)."""
         everybody = self._purchases()
         moment, trained = self._moment(everybody, 0), self._trained()
         bought = everybody.bought.before(moment)
@@ -158,8 +160,8 @@ class Forecasting:
             comes = _rates(_single(bought), moment)[:, 0]
         else:
             comes = trained.model.coming(trained.model.past(_renumbered(everybody, bought, trained.model), moment))
-        used_to_come = visits[:, _BOUGHT] >= REGULAR
-        order = [place for place in np.argsort(comes, kind="stable") if used_to_come[place]][:limit]
+        may_leave = (visits[:, _BOUGHT] >= REGULAR) & (visits[:, _LAST] <= STILL_DAYS)
+        order = [place for place in np.argsort(comes, kind="stable") if may_leave[place]][:limit]
         found = [
             Leaving(
                 everybody.people[place],

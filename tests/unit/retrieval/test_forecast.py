@@ -85,6 +85,7 @@ def test_nothing_is_known_of_a_stranger(shop: SmallShop) -> None:
 
 def test_who_is_leaving(shop: SmallShop) -> None:
     shop.append(*bought("carl", "soap", 5, 6))  # twice is no habit
+    shop.append(*bought("eve", "soap", -140, -130, -120, -110))  # has left
     _, model, found = forecasting(shop, START + timedelta(days=400)).leaving()
     assert model == BASELINE
     assert [each.user_id for each in found] == ["ben", "anna"]
