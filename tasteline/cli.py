@@ -206,7 +206,8 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     config = uvicorn.Config(
         create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10, server_header=False
     )
-    sys.stderr.write(f"tasteline: {settings.shop_name} opens at {url}\ntasteline: the merchant's page is {url}insights\n")
+    sys.stderr.write(f"tasteline: {settings.shop_name} opens at {url}\n")
+    sys.stderr.write(f"tasteline: the merchant's page is {url}insights\n")
     if open_browser:
         _open_when_ready(url)
     uvicorn.Server(config).run(sockets=[listener])
