@@ -7,6 +7,7 @@ and gives no row. Some kinds of product and some frames are kept for looking (`P
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections import defaultdict
@@ -30,6 +31,7 @@ SHOWN = 4
 """Products on the screen when a shopper says something about them."""
 NAMING: Final = frozenset({"model", "series", "collection", "line", "name", "sku", "mpn"})
 """Attributes that say what a product is called: nobody wants a thing for being, or not being, a "Sunday"."""
+NOTHING_SAID: Final = (None, (), "", False, "relevance")
 TRIES = 40
 """For one row: many requests the rules read alone."""
 _ONES: Final = tuple(
@@ -133,17 +135,18 @@ def understanding_chats(
             if request is None or request.text.casefold() in said:
                 continue
             asked = asking(request.text, request.before, request.shown)
-            if asked is not None and not _misread(request.form, asked.slots):
+            if asked is None:
+                continue
+            answer = write_understanding(request.form, asked.slots)
+            if not _unsaid(request.form, answer):
                 said.add(request.text.casefold())
-                answer = write_understanding(request.form, asked.slots)
                 yield ChatExample(task="understanding", messages=asked.messages, answer=answer)
                 break
 
 
-def _misread(form: RequestReading, slots: Mapping[Slot, Sequence[Choice]]) -> bool:
-    """Is an amount that the request states no choice? A null would teach that it was not said."""
-    amounts: Mapping[Slot, float | None] = {"price_max": form.price_max, "price_min": form.price_min}
-    return any(said is not None and slot in slots and said not in slots[slot] for slot, said in amounts.items())
+def _unsaid(form: RequestReading, answer: str) -> bool:
+    """Is something that the request states no choice of its slot? A null would teach that it was not said."""
+    return any(value is None and getattr(form, slot) not in NOTHING_SAID for slot, value in json.loads(answer).items())
 
 
 def shelves_of(products: Sequence[Product], part: Part, seed: int) -> list[Shelf]:
