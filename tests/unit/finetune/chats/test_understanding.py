@@ -167,6 +167,29 @@ def test_an_amount_that_the_service_misreads_is_not_learned_as_unsaid() -> None:
     assert not any(re.search(r"must not eat|wallet|upwards", row.messages[-1].content) for row in found)
 
 
+def test_a_word_that_the_service_does_not_offer_is_not_learned_as_unsaid() -> None:
+    colours = [
+        Product(f"{n}", f"Kettle {n}", categories=("Kettles",), attributes={"color": ("red" if n else "gray",)})
+        for n in range(3)
+    ]
+
+    def offering(*words: str) -> list[str]:
+        def asking(text: str, before: Sequence[str], shown: Sequence[str]) -> Asked:
+            return Asked((ChatMessage("user", text),), {"exclude": words})
+
+        return [
+            row.answer
+            for seed in range(20)
+            for row in understanding_chats(colours, asking, part="train", count=3, seed=seed)
+            if re.search(r"won't do|sick of|tired of", row.messages[-1].content)
+        ]
+
+    offered = set(offering("red", "gray"))
+    assert offered
+    assert offered <= {'{"exclude": ["red"]}', '{"exclude": ["gray"]}'}
+    assert offering("blue") == []
+
+
 @pytest.mark.parametrize(
     ("form", "slots", "answer"),
     [
