@@ -19,7 +19,7 @@ QUESTION = "a warm jacket under $200, not wool"
 def compose(page: Page, url: str, person: str) -> None:
     page.goto(f"{url.rstrip('/')}/#person={person}")
     page.wait_for_selector("#view .card:not(.skeleton)")
-    page.wait_for_selector("#topics .topic")
+    page.wait_for_selector("#interests svg")
     page.get_by_label("Your message").fill(QUESTION)
     page.keyboard.press("Enter")
     page.wait_for_selector(".said-by-shop .engine")
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="where the demo shop runs")
     parser.add_argument("file", type=Path, help="the PNG to write")
-    parser.add_argument("--person", default="lucia")
+    parser.add_argument("--person", default="tunde")
     parser.add_argument("--dark", action="store_true")
     chosen = parser.parse_args()
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
