@@ -51,6 +51,9 @@ WORTH_SHARING = 1.5
 """Tokens of rows for each token of their line, from which the line is taken: it attends as one long row, at the cost of
 its square."""
 
+LONGEST_LINE = 4_096
+"""However much a pass may hold: who may look at whom is a table of its square, 4 GB for the 65,536 tokens of one on a
+GPU."""
 ROUNDING = 0.1
 """By which bfloat16 may move the loss of one token where its sums are taken in another order: seen was .08 of 1.25."""
 
@@ -222,12 +225,14 @@ class _Answers:
         budget = self._settings.batch_tokens
         tokens = [self._tokens[row] for row in rows]
         lengths = self._chats.tokens.lengths(rows)
-        for part in parts_of(tokens, budget) if self._shares else [np.arange(len(rows))]:
+        alone = np.ones(len(rows), dtype=np.bool_)
+        for part in parts_of(tokens, min(budget, LONGEST_LINE)) if self._shares else []:
             line = Line.of([tokens[place] for place in part])
-            if self._shares and lengths[part].sum() >= WORTH_SHARING * len(line.ids):
+            if lengths[part].sum() >= WORTH_SHARING * len(line.ids):
+                alone[part] = False
                 yield rows[part], line
-            else:
-                yield from ((rows[part[few]], None) for few in chunks(lengths[part], budget))
+        rest = np.flatnonzero(alone)
+        yield from ((rows[rest[few]], None) for few in chunks(lengths[rest], budget))
 
     def _losses(self, rows: Numbers, line: Line | None) -> tuple[Tensor, int]:
         """Of each token of the rows' answers, row by row; and how many tokens were padding."""

@@ -70,30 +70,23 @@ class ShopPurchases:
         """At most `FRESH_SECONDS` behind the store; nobody who was erased is in it."""
         with self._lock:
             erasures = self._store.erasures()
-            if erasures != self._erasures:
-                self._read_all(erasures)
-            elif self._clock() - self._looked > FRESH_SECONDS:
-                self._read_new()
+            anew = erasures != self._erasures
+            if anew:
+                self._rows, self._sequence, self._erasures = _Rows(), 0, erasures
+            if anew or self._clock() - self._looked > FRESH_SECONDS:
+                self._read_on(anew)
             return self._everybody
 
-    def _read_all(self, erasures: int) -> None:
-        self._rows, self._sequence = _Rows(), 0
-        for page in self._store.deeds():
+    def _read_on(self, anew: bool) -> None:
+        """What came since; `anew` also tells of what is no longer there."""
+        before = len(self._rows.times)
+        for page in self._store.deeds(self._sequence):
             for sequence, user_id, product_id, kind, microseconds, *_ in page:
                 if kind == EventType.PURCHASE and product_id is not None and microseconds is not None:
                     self._rows.add(user_id, product_id, microseconds // MICROSECONDS)
                 self._sequence = sequence
-        self._erasures, self._looked = erasures, self._clock()
-        self._everybody = self._rows.ordered()
-
-    def _read_new(self) -> None:
-        before = len(self._rows.times)
-        for sequence, event in self._store.events(self._sequence):
-            if (seconds := purchase_time(event)) is not None and event.user_id is not None:
-                self._rows.add(event.user_id, event.product_id or "", seconds)
-            self._sequence = sequence
         self._looked = self._clock()
-        if len(self._rows.times) > before:
+        if anew or len(self._rows.times) > before:
             self._everybody = self._rows.ordered()
 
 

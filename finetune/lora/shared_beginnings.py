@@ -1,6 +1,6 @@
 """Rows of tokens that begin alike, laid out in one line in which a common beginning stands once.
 
-Prompts of one kind share their instruction and examples, often nine tenths of their tokens. A causal network that is
+Prompts of one kind share their instruction and examples, which may be most of their tokens. A causal network that is
 told which places each token may look at, and how deep in its own row it stands, computes for such a line what it
 computes for the rows one by one, and their gradients with it. Takes rows, gives parts of them and the line of each
 part. Knows no network.

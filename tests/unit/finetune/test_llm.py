@@ -12,6 +12,7 @@ import torch
 
 from app.llm.text import history
 from app.llm.transformers_engine import Engine
+from finetune import llm
 from finetune.examples import ChatExample
 from finetune.llm import Chats, TrainedLlm, _Answers, log_likelihoods, logits_only_at, train_llm
 from finetune.lora.adapter import quiet
@@ -196,6 +197,34 @@ def test_prompts_that_begin_alike_learn_in_a_line_what_they_learn_alone(
     other = dict(alone.adapted.named_parameters())
     for name, weight in in_line.adapted.named_parameters():
         torch.testing.assert_close(weight, other[name], atol=1e-4, rtol=1e-3)
+
+
+def test_a_line_is_never_longer_than_its_mask_allows(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the passes of a GPU are; what shares nothing still fills them."""
+    monkeypatch.setattr(llm, "LONGEST_LINE", 200)
+    lines: list[int] = []
+    alone: list[int] = []
+    forward = _Answers._losses
+
+    def counted(self: _Answers, rows: np.ndarray[tuple[int], np.dtype[np.int64]], line: Line | None) -> object:
+        if line is None:
+            alone.append(len(rows))
+        else:
+            lines.append(len(line.ids))
+        return forward(self, rows, line)
+
+    monkeypatch.setattr(_Answers, "_losses", counted)
+    large = replace(SETTINGS, epochs=1, batch=12, batch_tokens=100_000)
+    long_ago = ChatMessage("system", "Be brief, and say yes to pans, no to pots. " * 2)
+    alike = [replace(each, messages=(long_ago, *each.messages[1:])) for each in EXAMPLES]
+    train_llm(alike, base, large)
+    assert len(lines) > 2
+    assert max(lines) <= 200
+    lines.clear(), alone.clear()
+    monkeypatch.setattr(llm, "WORTH_SHARING", 1e9)
+    train_llm(alike, base, large)
+    assert alone[1:] == [12]
+    assert len(lines) == 1  # the comparison before anything is learned
 
 
 def test_likelihoods_are_those_of_each_chat_alone(base: str) -> None:
