@@ -6,6 +6,7 @@ uvicorn --factory app.main:create_app
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -66,9 +67,12 @@ def _lifespan(
         app.state.chats = Admission(settings.chats_at_once, "conversations", settings.deadline_seconds / 4)
         app.state.searches = Batcher(shop.searcher.search, searching, lanes=LANES)
         shop.start()
+        # Catalogue and models stay for good. Walking them on every full collection cost requests up to 140 ms.
+        gc.freeze()
         try:
             yield
         finally:
+            gc.unfreeze()
             searching.shutdown(wait=True, cancel_futures=True)
             await asyncio.to_thread(shop.close)
 
