@@ -15,6 +15,7 @@ from app.indexing import build_index
 from app.shop import Shop
 from eval.served import Progress
 from retrieval.importing.run import import_paths
+from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
 Told = Callable[[str], None]
@@ -23,12 +24,17 @@ Told = Callable[[str], None]
 def brought_up_to_date(
     settings: Settings, data: Path | None, currency: str | None, told: Told, progress: Progress | None = None
 ) -> None:
-    """Import `data`, if any, and embed what changed."""
-    if data is not None:
-        told(f"import of {data}")
-        with closing(open_store(settings)) as store:
+    """Import `data`, if any, and embed what changed. Raises InvalidInput for a shop without products."""
+    with closing(open_store(settings)) as store:
+        if data is not None:
+            told(f"import of {data}")
             rejects = settings.home / "rejects.jsonl"
             import_paths([data], store, rejects_file=rejects, currency=currency)
+        if all(change.product is None for change in store.changes(0)):
+            raise InvalidInput(
+                f"the shop in {settings.home} has no products; put them in with `tasteline import`, or set "
+                "TASTELINE_HOME to the folder of one that has (that of `make demo` is var/demo)"
+            )
     told("index")
     build_index(settings, progress)
 

@@ -153,7 +153,7 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_is_done(settin
 
 
 def test_a_shop_without_products_says_so(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="import products with titles first"):
+    with pytest.raises(InvalidInput, match=f"the shop in {tmp_path} has no products"):
         train_for_search(SearchTrainingAsked("encoder"), settings.model_copy(update={"home": tmp_path}), quiet())
 
 
