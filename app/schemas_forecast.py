@@ -50,7 +50,10 @@ class ForecastResponse(BaseModel):
         description="Id of the trained forecast; decayed_frequency: none is live, and a simple rule answers.",
         examples=["decayed_frequency"],
     )
-    calibrated: bool = Field(description="Whether probabilities were checked against what happened.")
+    calibrated: bool = Field(
+        description="Whether each of the parts that probabilities are made of was checked against what happened. False "
+        "without a trained forecast, and for somebody who has bought nothing."
+    )
     comes: float = Field(description="Probability that the person buys anything.", examples=[0.93])
     visits: RhythmModel
     categories: list[LikelyModel]

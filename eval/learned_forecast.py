@@ -24,7 +24,7 @@ from retrieval.models.forecaster import Forecaster
 from tasteline.errors import InvalidInput
 
 NAME = "tasteline"
-VERSION = 1
+VERSION = 2
 """Raise it when the same settings learn something else: what is kept is trained anew."""
 
 

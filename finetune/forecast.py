@@ -1,7 +1,7 @@
 """`tasteline train forecast`: three forests that say what people buy within the next 30 days, and whether they come.
 
 Takes everybody's purchases as arrays, gives a `Forecaster`. Examples are windows cut out of the past: what was known
-before each, and what was bought in it. Some people are left out of the newest window; by them the probabilities are
+before each, and what was bought in it. Some people are left out of every window; by their newest the probabilities are
 calibrated. Knows no store, no registry and no data set.
 """
 
@@ -52,7 +52,7 @@ class ForecastSettings:
     """Of each window by whom categories are learned, at most."""
     people_for_products: int = 200
     taught: float = 0.7
-    """Share of the newest window's people who are learned from; the others calibrate."""
+    """Share of the people who are learned from; the others calibrate, and are in no window that is learned from."""
     never: float = 0.15
     """Share of the pairs that are learned from where the person never bought the thing; they count for the others."""
     popular: int = 300
@@ -158,8 +158,9 @@ def _cuts(products: Bought, shelf: Shelf, moment: int, settings: ForecastSetting
             f"{(moment - first) // DAY}; import more of them, with their times"
         )
     rng = np.random.default_rng(seed)
+    teach = rng.permutation(products.people_count) < settings.taught * products.people_count
     for start in starts:
-        cut = _cut(products, shelf, start, settings, rng)
+        cut = _cut(products, shelf, start, settings, teach, rng)
         if start == starts[0] and (len(cut.taught) < 20 or len(cut.held) < 10):
             raise InvalidInput(
                 f"{len(cut.taught) + len(cut.held)} people who had bought before bought in the last {settings.days} "
@@ -168,15 +169,18 @@ def _cuts(products: Bought, shelf: Shelf, moment: int, settings: ForecastSetting
         yield cut
 
 
-def _cut(products: Bought, shelf: Shelf, start: int, settings: ForecastSettings, rng: np.random.Generator) -> Cut:
+def _cut(
+    products: Bought, shelf: Shelf, start: int, settings: ForecastSettings, teach: Flags, rng: np.random.Generator
+) -> Cut:
+    """`teach`: (people,) by whom may be learned."""
     count = len(shelf.category_names)
     past = Past.of(products, shelf.category_of, count, start)
     stop = start + settings.days * DAY
     bought = products.between(start, stop)
-    inside = Past(bought, bought.grouped(shelf.category_of, count), shelf.category_of, stop)
+    inside = Past.of(bought, shelf.category_of, count, stop)
     known = np.unique(past.products.people)
     came = rng.permutation(np.intersect1d(known, bought.people))
-    taught = min(settings.people, int(settings.taught * len(came)))
+    taught, held = came[teach[came]][: settings.people], came[~teach[came]][: settings.people]
     return Cut(
         past,
         inside,
@@ -184,8 +188,8 @@ def _cut(products: Bought, shelf: Shelf, start: int, settings: ForecastSettings,
         Crowd.of(past.products, start),
         person_features(past),
         known,
-        np.sort(came[:taught]),
-        np.sort(came[taught : taught + settings.people]),
+        np.sort(taught),
+        np.sort(held),
     )
 
 

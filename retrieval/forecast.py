@@ -81,7 +81,7 @@ class Leaving:
     probability: float
     """That they buy nothing within the days asked for."""
     overdue: float
-    """Days since the last visit over their usual gap."""
+    """Days since the last visit over their usual gap, a day at least."""
     visits: Rhythm
 
 
@@ -132,11 +132,11 @@ class Forecasting:
         numbers = {product_id: number for number, product_id in enumerate(tables.product_ids)}
         known = [(numbers[product_id], at) for product_id, at in rows if product_id in numbers]
         bought = one_person([number for number, _ in known], [at for _, at in known], len(numbers))
-        visits = _visits(one_person([0] * len(rows), [at for _, at in rows], 1), moment)[0]
+        came = one_person([0] * len(rows), [at for _, at in rows], 1)
         if trained is None:
             comes, categories, products = _by_frequency(bought, tables, moment)
         else:
-            past = trained.model.past(bought, moment)
+            past = trained.model.past(bought, moment, came)
             comes, chances = float(trained.model.coming(past)[0]), trained.model.of_categories(past)
             categories, products = chances[0], trained.model.of_products(past, chances)[0]
             categories, products = comes * categories, comes * products
@@ -145,7 +145,7 @@ class Forecasting:
             moment,
             trained.id if trained else BASELINE,
             comes,
-            Rhythm.of(visits),
+            Rhythm.of(_visits(came, moment)[0]),
             self._likeliest(in_categories, categories, moment, limit, lambda number: tables.category_names[number]),
             self._likeliest(bought, products, moment, limit, self._title(tables.product_ids), tables.product_ids),
         )
@@ -157,16 +157,17 @@ class Forecasting:
         bought = everybody.bought.before(moment)
         visits = _visits(bought, moment)
         if trained is None:
-            comes = _rates(_single(bought), moment)[:, 0]
+            comes = _rates(bought.as_visits(), moment)[:, 0]
         else:
-            comes = trained.model.coming(trained.model.past(_renumbered(everybody, bought, trained.model), moment))
+            known = _renumbered(everybody, bought, trained.model)
+            comes = trained.model.coming(trained.model.past(known, moment, bought.as_visits()))
         may_leave = (visits[:, _BOUGHT] >= REGULAR) & (visits[:, _LAST] <= STILL_DAYS)
         order = [place for place in np.argsort(comes, kind="stable") if may_leave[place]][:limit]
         found = [
             Leaving(
                 everybody.people[place],
                 float(1 - comes[place]),
-                round(float(visits[place, _LAST] / max(visits[place, _GAP], 1e-3)), 1),
+                round(float(visits[place, _LAST] / max(visits[place, _GAP], 1.0)), 1),
                 Rhythm.of(visits[place]),
             )
             for place in order
@@ -244,15 +245,10 @@ def _days_ago(days: float) -> str:
     return f"{days:.0f} day{'' if round(days) == 1 else 's'} ago"
 
 
-def _single(bought: Bought) -> Bought:
-    """By basket: one thing for everything."""
-    return bought.grouped(np.zeros(max(1, bought.thing_count), dtype=np.int64), 1)
-
-
 def _visits(bought: Bought, moment: int) -> Floats:
     """(people, rhythm.NAMES) of coming at all."""
     people = np.arange(bought.people_count)
-    return rhythm(_single(bought), moment, people, np.zeros(len(people)))
+    return rhythm(bought.as_visits(), moment, people, np.zeros(len(people)))
 
 
 def _since(bought: Bought, moment: int) -> Days:
@@ -269,12 +265,12 @@ def _rates(bought: Bought, moment: int) -> Days:
 
 def _by_frequency(bought: Bought, tables: _Tables, moment: int) -> tuple[float, Days, Days]:
     in_categories = bought.grouped(tables.category_of, len(tables.category_names))
-    comes = float(_rates(_single(bought), moment)[0, 0])
+    comes = float(_rates(bought.as_visits(), moment)[0, 0])
     return comes, _rates(in_categories, moment)[0], _rates(bought, moment)[0]
 
 
 def _renumbered(everybody: Everybody, bought: Bought, model: Forecaster) -> Bought:
-    """By the model's numbers of products; one that it does not know counts as its first, so that no visit is lost."""
+    """By the model's numbers of products, without those that it does not know."""
     numbers = {product_id: number for number, product_id in enumerate(model.product_ids)}
-    of_product = np.array([numbers.get(product_id, 0) for product_id in everybody.product_ids], dtype=np.int64)
+    of_product = np.array([numbers.get(product_id, -1) for product_id in everybody.product_ids], dtype=np.int64)
     return bought.grouped(of_product, len(model.product_ids))

@@ -21,7 +21,7 @@ async def forecast(user_id: Id, shop: TheShop, limit: Annotated[int, Query(ge=1,
     Without a trained forecast the person's own decayed frequency answers, and `model` says so.
     """
     found = await in_worker(shop, lambda: shop.retrieval.forecasting.of_person(user_id, limit))
-    return answer(ForecastResponse.of(user_id, found, calibrated=found.model != BASELINE))
+    return answer(ForecastResponse.of(user_id, found, calibrated=found.model != BASELINE and found.visits.times > 0))
 
 
 @router.get("/insights/leaving", response_model=LeavingResponse, summary="Who used to come and is likely to stay away")

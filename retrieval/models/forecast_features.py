@@ -42,27 +42,38 @@ class Past:
 
     products: Bought
     categories: Bought
+    visits: Bought
+    """Of one thing: that something was bought, be it a product that nobody has a number for."""
     category_of: Numbers
     """(products,) -1 where a product has none."""
     moment: int
 
     @classmethod
-    def of(cls, products: Bought, category_of: Numbers, category_count: int, moment: int) -> Past:
+    def of(
+        cls,
+        products: Bought,
+        category_of: Numbers,
+        category_count: int,
+        moment: int,
+        visits: Bought | None = None,
+    ) -> Past:
+        """`visits`: where people bought more than `products` tells of."""
         known = products.before(moment)
-        return cls(known, known.grouped(category_of, category_count), category_of, moment)
+        came = known.as_visits() if visits is None else visits.before(moment)
+        return cls(known, known.grouped(category_of, category_count), came, category_of, moment)
 
     def of_people(self, people: Numbers) -> Past:
         """Of these alone, numbered as they stand here."""
-        products, categories = self.products.of_people(people), self.categories.of_people(people)
-        return Past(products, categories, self.category_of, self.moment)
+        products, categories, visits = (
+            each.of_people(people) for each in (self.products, self.categories, self.visits)
+        )
+        return Past(products, categories, visits, self.category_of, self.moment)
 
 
 def person_features(past: Past) -> Floats:
     """(people, PERSON_NAMES); of somebody who bought nothing counts of 0 and NaN."""
-    people = past.products.people_count
-    visits = past.products.grouped(np.zeros(past.products.thing_count, dtype=np.int64), 1)
-    steps = rhythm(visits, past.moment, np.arange(people), _since(past.products, past.moment))
-    return np.concatenate([steps, _carts(past, steps[:, 0])], axis=1)
+    steps = rhythm(past.visits, past.moment, np.arange(past.visits.people_count), _since(past))
+    return np.concatenate([steps, _carts(past)], axis=1)
 
 
 def category_features(past: Past, crowd: Crowd, pairs: Numbers, people: Floats) -> Floats:
@@ -78,7 +89,7 @@ def product_features(past: Past, crowd: Crowd, pairs: Numbers, people: Floats, c
     of_pair = past.category_of[pairs % width]
     keys = np.where(of_pair >= 0, pairs // width * groups + of_pair, -1)
     unique, places = np.unique(keys, return_inverse=True)
-    since = _since(past.products, past.moment)[np.maximum(unique, 0) // max(1, groups)]
+    since = _since(past)[np.maximum(unique, 0) // max(1, groups)]
     of_group = rhythm(past.categories, past.moment, unique, since)[places]
     chance = np.where(of_pair >= 0, chances[pairs // width, of_pair], np.nan)
     by_category = chance * shares_in_category(crowd, past.category_of)[pairs % width]
@@ -97,7 +108,7 @@ def shares_in_category(crowd: Crowd, category_of: Numbers) -> Floats:
 
 def _pair_features(own: Bought, past: Past, crowd: Crowd, pairs: Numbers, people: Floats) -> Floats:
     who, things = pairs // own.thing_count, pairs % own.thing_count
-    steps = rhythm(own, past.moment, pairs, _since(past.products, past.moment)[who])
+    steps = rhythm(own, past.moment, pairs, _since(past)[who])
     visits = people[who]
     share = steps[:, _BOUGHT_LATELY] / np.maximum(visits[:, VISIT_NAMES.index(f"visit_bought_{HALF_LIVES[2]}")], 1e-3)
     taste = np.einsum("ij,ij->i", crowd.taste(own, past.moment)[who], crowd.tastes[things])
@@ -105,14 +116,15 @@ def _pair_features(own: Bought, past: Past, crowd: Crowd, pairs: Numbers, people
     return np.concatenate([steps, visits, crowd.things[things], np.stack(mixed, axis=1)], axis=1, dtype=np.float32)
 
 
-def _since(bought: Bought, moment: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _since(past: Past) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """(people,) days since the first purchase; 0 for somebody without one."""
-    since = np.zeros(bought.people_count)
-    since[bought.people[::-1]] = (moment - bought.times[::-1]) / DAY  # the first of each is written last
+    visits = past.visits
+    since = np.zeros(visits.people_count)
+    since[visits.people[::-1]] = (past.moment - visits.times[::-1]) / DAY  # the first of each is written last
     return since
 
 
-def _carts(past: Past, visits: Floats) -> Floats:
+def _carts(past: Past) -> Floats:
     """(people, CART_NAMES)"""
     bought, ages = past.products, (past.moment - past.products.times) / DAY
     count = bought.people_count
@@ -127,7 +139,7 @@ def _carts(past: Past, visits: Floats) -> Floats:
         np.bincount(np.unique(past.categories.pairs()[when]) // past.categories.thing_count, minlength=count)
         for when in (_within(past, None), _within(past, 30), _within(past, 60))
     ]
-    mean = np.bincount(bought.people, minlength=count) / np.maximum(visits, 1)
+    mean = np.bincount(bought.people, minlength=count) / np.maximum(np.bincount(bought.people[new], minlength=count), 1)
     lately = decayed(every) / np.maximum(decayed(np.flatnonzero(new)), 1e-3)
     return np.stack([mean, lately, *unlike], axis=1).astype(np.float32)
 

@@ -55,9 +55,9 @@ class Forecaster:
     trained_until: int
     """Seconds since 1970."""
 
-    def past(self, products: Bought, moment: int) -> Past:
-        """What was bought before `moment`; `products` numbered as `product_ids`."""
-        return Past.of(products, self.category_of, len(self.category_names), moment)
+    def past(self, products: Bought, moment: int, visits: Bought | None = None) -> Past:
+        """What was bought before `moment`; `products` numbered as `product_ids`, `visits` with those it never saw."""
+        return Past.of(products, self.category_of, len(self.category_names), moment, visits)
 
     def coming(self, past: Past) -> Days:
         """(people,) probability that a person buys anything."""

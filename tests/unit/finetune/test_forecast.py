@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eval.metrics import auc, log_loss
-from finetune.forecast import Lesson, grown, train_forecast
+from finetune.forecast import Lesson, _cuts, grown, train_forecast
 from retrieval.models.bought import DAY, Bought
 from retrieval.models.forecast_files import HEAD_FILE, read_forecaster, write_forecaster
 from retrieval.models.forecaster import Forecaster
@@ -64,6 +64,33 @@ def test_a_person_alone_gets_what_they_get_among_all(model: Forecaster) -> None:
         model.of_products(alone, chances[4:5])[0], model.of_products(everybody, chances)[4], atol=1e-6
     )
     np.testing.assert_allclose(model.coming(alone)[0], model.coming(everybody)[4], atol=1e-9)
+
+
+def test_who_buys_what_the_model_never_saw_has_come_all_the_same(model: Forecaster) -> None:
+    """A weekly shopper who turned to new products 100 days ago is no less here than one who kept to the old."""
+    weekly = START + DAY * np.arange(100, 210, 7)
+    count = len(shelf().product_ids)
+
+    def coming(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
+        bought = Bought.of(np.zeros(len(weekly)), numbers, weekly, people_count=1, thing_count=count)
+        visits = Bought.of(np.zeros(len(weekly)), np.zeros(len(weekly)), weekly, people_count=1, thing_count=1)
+        return float(model.coming(model.past(bought, MOMENT, visits))[0])
+
+    known = np.zeros(len(weekly), dtype=np.int64)
+    turned = np.where(np.arange(len(weekly)) < 3, 0, -1)
+    assert coming(turned) == pytest.approx(coming(known), rel=0.2)
+    alone = Bought.of(np.zeros(3), np.zeros(3), weekly[:3], people_count=1, thing_count=count)
+    assert coming(turned) > 2 * float(model.coming(model.past(alone, MOMENT))[0])
+
+
+def test_who_calibrates_is_in_no_window_that_is_learned_from() -> None:
+    cuts = list(_cuts(year().before(MOMENT), shelf(), MOMENT, QUICK, seed=0))
+    assert len(cuts) > 1
+    taught = {person for cut in cuts for person in cut.taught.tolist()}
+    held = {person for cut in cuts for person in cut.held.tolist()}
+    assert taught
+    assert held
+    assert taught.isdisjoint(held)
 
 
 def test_a_stranger_gets_probabilities_too(model: Forecaster) -> None:

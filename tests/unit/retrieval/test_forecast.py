@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from finetune.forecast import train_forecast
 from retrieval.forecast import BASELINE, Forecasting, Trained
 from retrieval.shop_purchases import ShopPurchases
 from tasteline.types import Event
+from tests.unit.finetune.small_year import END, QUICK, shelf, year
 from tests.unit.retrieval.small_shop import SmallShop, event, product
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -94,6 +96,25 @@ def test_who_is_leaving(shop: SmallShop) -> None:
     assert ben.overdue == pytest.approx(29 / 7.75, abs=0.05)
     assert ben.probability > found[1].probability
     assert len(forecasting(shop, START + timedelta(days=400)).leaving(limit=1)[2]) == 1
+
+
+def test_the_lines_of_one_order_are_one_visit(shop: SmallShop) -> None:
+    at = [START + timedelta(days=30, seconds=step) for step in (0, 1, 2)]
+    shop.append(*(event("fay", thing, "purchase", time=time) for thing, time in zip("abc", at, strict=True)))
+    asked = forecasting(shop, START + timedelta(days=60))
+    visits = asked.of_person("fay").visits
+    assert (visits.times, visits.gap_days) == (1, None)
+    assert "fay" not in [each.user_id for each in asked.leaving()[2]]
+
+
+def test_a_visit_counts_the_same_for_one_person_and_among_all(shop: SmallShop) -> None:
+    """Ben last bought a product that no model knows: a visit for either question."""
+    model = train_forecast(year(), shelf(), END, QUICK)
+    asked = forecasting(shop, START + timedelta(days=400), Trained("t", model))
+    alone = asked.of_person("ben")
+    among = next(each for each in asked.leaving()[2] if each.user_id == "ben")
+    assert (alone.visits.times, among.visits.times) == (5, 5)
+    assert among.probability == pytest.approx(1 - alone.comes, abs=1e-9)
 
 
 def test_everybody_follows_the_store_and_forgets_the_erased(shop: SmallShop) -> None:
