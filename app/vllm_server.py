@@ -8,6 +8,7 @@ the server through the same client as the service does.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,8 @@ START_SECONDS = 600.0
 """For loading and compiling; an 8B model from a slow disk takes minutes."""
 WARM_SECONDS = 300.0
 """For one of the first requests: each shape compiles something (34 s for the very first on 2 cores)."""
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Largest ranks that vLLM takes (`vllm.config.lora.MaxLoRARanks`)."""
 LOG_LINES = 12
 """Of the log, shown when the server died."""
 CPU_CACHE_GB = "2"
@@ -196,9 +199,20 @@ def command(plan: Plan, port: int, device: Device) -> list[str]:
     line += ["--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}']
     line += ["--disable-uvicorn-access-log"]
     if plan.adapters:
-        line += ["--enable-lora", "--max-lora-rank", "64", "--max-loras", str(len(plan.adapters)), "--lora-modules"]
+        rank = str(_largest_rank(plan.adapters.values()))
+        line += ["--enable-lora", "--max-lora-rank", rank, "--max-loras", str(len(plan.adapters)), "--lora-modules"]
         line += [f"{name}={folder}" for name, folder in plan.adapters.items()]
     return line
+
+
+def _largest_rank(adapters: Iterable[Path]) -> int:
+    """The least that vLLM may be told for all of them: it has kernels for these, and holds memory for the largest."""
+    configs = [json.loads((each / "adapter_config.json").read_text(encoding="utf-8")) for each in adapters]
+    ranks = [int(config.get("r", 8)) for config in configs]  # PEFT's own default
+    fitting = [rank for rank in LORA_RANKS if rank >= max(ranks)]
+    if not fitting:
+        raise InvalidInput(f"vLLM serves adapters up to a rank of {LORA_RANKS[-1]}, not {max(ranks)}", field="adapter")
+    return fitting[0]
 
 
 def environment(plan: Plan, device: Device, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ Knows no trainer.
 
 from __future__ import annotations
 
+import fcntl
+import json
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +25,15 @@ from eval.own_shop import Told, erasures
 from eval.results import DISTRIBUTION, commit_of, machine
 from eval.served import Progress
 from finetune.lora.adapter import ADAPTER, MERGED
-from finetune.lora.folder import Rows, is_prepared, prepare, run
+from finetune.lora.folder import JOB, Rows, finished, is_prepared, prepare, run
+from finetune.lora.hardware import require_device
 from finetune.lora.job import Outcome, Step
 from finetune.lora.settings import Kind, LoraSettings
 from finetune.question_sets import FOLDER
 from finetune.training import Epoch
 from retrieval.model_card import Comparison, ModelCard, ModelKind, Scalar, TrainingData, new_id
 from retrieval.registry import Entry, Registry
+from tasteline.errors import Overloaded
 from tasteline.settings import Settings
 
 Row = TypeVar("Row")
@@ -82,17 +86,48 @@ def learned(
 ) -> Iterator[tuple[Path, Outcome]]:
     """The folder of a trained model, called as the entry will be: vectors and graphs made of it are found again after
     promotion. `rows`: to learn from, to stop by, and texts of products; not asked for where a job that was broken off,
-    of the same settings and with rows `made` in the same way, goes on with those that it had."""
-    folder = home / FOLDER / f"training-{kind}"
-    if not is_prepared(folder, kind, base, settings, made):
-        prepare(folder, kind, base, settings, *rows(), made)
-    outcome = run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), hearing.step)
-    named = folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3)))
-    folder.rename(named)
-    try:
-        yield named, outcome
-    finally:
-        shutil.rmtree(named, ignore_errors=True)
+    of the same settings and with rows `made` in the same way, goes on with those that it had. One that had learned to
+    its end is only measured again. The folder goes when all went well.
+
+    Raises Overloaded where another training of the kind runs on this home, SetupError where there is no such device.
+    """
+    if not settings.workers:
+        require_device(settings)
+    with _alone(home, kind):
+        folder = home / FOLDER / f"training-{kind}"
+        begun = [path.parent for path in sorted((home / FOLDER).glob(f"*/{JOB}")) if _is_of(path, kind)]
+        same = next((each for each in begun if is_prepared(each, kind, base, settings, made)), None)
+        for other in begun:
+            if other != same:
+                hearing.told(f"an unfinished training of {kind} with other settings or rows is thrown away")
+                shutil.rmtree(other)
+        if same is None:
+            prepare(folder, kind, base, settings, *rows(), made)
+        else:
+            folder = same
+            hearing.told(f"goes on with the training of {kind} that was broken off")
+        outcome = finished(folder) or run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), hearing.step)
+        if folder.name == f"training-{kind}":
+            folder = folder.rename(folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3))))
+        yield folder, outcome
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _alone(home: Path, kind: Kind) -> Iterator[None]:
+    """Ends with the process, however that ends."""
+    lock_file = home / "models" / f"training-{kind}.lock"
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Overloaded(f"another training of {kind} runs on {home}; wait for its end, or stop it") from error
+        yield
+
+
+def _is_of(job: Path, kind: Kind) -> bool:
+    return bool(json.loads(job.read_text(encoding="utf-8"))["kind"] == kind)
 
 
 def registered(

@@ -55,7 +55,8 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Although it was measured worse than what was live.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a model the live one of its kind; a running service uses it within two seconds."""
+    """Make a model the live one of its kind. A running service takes it up within two seconds; an encoder when the
+    catalogue is embedded anew, a language model when its weights are loaded."""
     registry = _registry()
     _tell(registry.promote(registry.find(model).id, force=force), as_json)
 

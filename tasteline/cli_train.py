@@ -44,19 +44,17 @@ def next_item(
     """
     from eval.next_item_training import BESIDE, TrainingAsked, train_next_item
     from eval.recommending import names
-    from eval.report.tables import markdown_table
 
     asked = TrainingAsked(data, currency, names(systems) or BESIDE, seed, promote, begin)
     with progress_bar("embedding") as advance, epochs() as heard:
         report, entry, live = train_next_item(asked, read_settings(), _told, heard, advance)
-    if as_json:
-        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
-        return
-    say(markdown_table(report))
-    _say_state(entry, live)
+    _say(report, entry, live, as_json)
 
 
 Base = Annotated[str | None, typer.Option(help="Hub id or folder to begin from; default: the encoder of the settings.")]
+LlmBase = Annotated[
+    str | None, typer.Option(help="Hub id or folder to begin from; default: the language model of the settings.")
+]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML of settings for this and other jobs.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="name=value, overruling the file: preset=gpu, minutes=10.")
@@ -124,7 +122,7 @@ def reranker(
 def llm(
     data: Data = None,
     currency: Currency = None,
-    base: Base = None,
+    base: LlmBase = None,
     file: SettingsFile = None,
     assignments: Set = None,
     tasks: Annotated[
@@ -132,24 +130,22 @@ def llm(
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Chats to learn from, at most.")] = 96,
     seed: Seed = 0,
-    promote: Promote = True,
+    promote: Annotated[
+        bool,
+        typer.Option(help="Make it live where its answers are not less likely; --no-promote leaves it a candidate."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Tune the language model, by LoRA, to the prompts of this service and the answers that its checks let pass."""
     from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
     from eval.lora_entry import Hearing
-    from eval.report.tables import markdown_table
 
     asked = LlmTrainingAsked(
         data, currency, base, file, tuple(assignments or ()), tasks_of(tasks), rows, seed=seed, promote=promote
     )
     with steps("working") as (advance, step), epochs("log-likelihood on valid") as heard:
         report, entry, live = train_language_model(asked, read_settings(), Hearing(_told, heard, step, advance))
-    if as_json:
-        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
-        return
-    say(markdown_table(report))
-    _say_state(entry, live)
+    _say(report, entry, live, as_json)
 
 
 @app.command()
@@ -167,32 +163,29 @@ def forecast(
     Needs purchases with a user id and a time, over 150 days or more. Measured on the last 30 days beside simple rules.
     """
     from eval.forecast_training import ForecastTrainingAsked, train_shop_forecast
-    from eval.report.tables import markdown_table
 
     asked = ForecastTrainingAsked(data, currency, seed, promote)
     report, entry, live = train_shop_forecast(asked, read_settings(), _told)
-    if as_json:
-        say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
-        return
-    say(markdown_table(report))
-    _say_state(entry, live)
+    _say(report, entry, live, as_json)
 
 
 def _train_for_search(asked: SearchTrainingAsked, as_json: bool) -> None:
     from eval.lora_entry import Hearing
-    from eval.report.tables import markdown_table
     from eval.search_training import train_for_search
 
     with steps("working") as (advance, step), epochs("MRR@10 on valid") as heard:
         report, entry, live = train_for_search(asked, read_settings(), Hearing(_told, heard, step, advance))
+    _say(report, entry, live, as_json)
+
+
+def _say(report: dict[str, object], entry: Entry, live: bool, as_json: bool) -> None:
+    """The table and what became of the model."""
     if as_json:
         say_json({"id": entry.id, "live": live, "folder": str(entry.folder), "table": report["systems"]})
         return
+    from eval.report.tables import markdown_table
+
     say(markdown_table(report))
-    _say_state(entry, live)
-
-
-def _say_state(entry: Entry, live: bool) -> None:
     state = "is live" if live else "is a candidate; `tasteline models promote` makes it live"
     say(f"\n{entry.card.kind} {entry.id} {state}.")
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter
 from finetune.encoder import TrainedEncoder, train_encoder
 from finetune.examples import ChatExample, Question, read_examples, write_examples
 from finetune.llm import TrainedLlm, train_llm
+from finetune.lora.adapter import MERGED
 from finetune.lora.hardware import Hardware
 from finetune.lora.job import Outcome, Step
 from finetune.lora.on_ray import on_cluster
@@ -59,9 +59,25 @@ def prepare(
 
 
 def is_prepared(folder: Path, kind: Kind, base: str, settings: LoraSettings, made: str = "") -> bool:
-    """Was this very job broken off, and has nobody been erased from its rows since?"""
+    """Was this very job broken off, and has nobody been erased from its rows since?
+
+    How often a checkpoint is written makes no other job of it: that is then as `settings` say.
+    """
     path = folder / JOB
-    return path.is_file() and path.read_text(encoding="utf-8") == _job(folder, kind, base, settings, made)
+    if not path.is_file():
+        return False
+    wanted = _job(folder, kind, base, settings, made)
+    if same := _apart_from_checkpoints(path.read_text(encoding="utf-8")) == _apart_from_checkpoints(wanted):
+        path.write_text(wanted, encoding="utf-8")
+    return same
+
+
+def finished(folder: Path) -> Outcome | None:
+    """Of a job that has learned to its end; None where it has not."""
+    path = folder / OUTCOME
+    if not (path.is_file() and (folder / MERGED).is_dir()):
+        return None
+    return _OUTCOME.validate_python(json.loads(path.read_text()))  # with NaN, which JSON proper lacks
 
 
 def run(
@@ -72,12 +88,15 @@ def run(
     Raises what the trainers and `on_cluster` raise, EngineFailed where processes of its own break.
     """
     if settings.workers:
-        on_cluster(partial(learn, folder), settings)
+        on_cluster(lambda: learn(folder.resolve()), settings)  # Ray's workers have working folders of their own
     elif settings.processes > 1:
         _launch(folder, settings)
     else:
         learn(folder, told, stepped)
-    return _OUTCOME.validate_python(json.loads((folder / OUTCOME).read_text()))  # with NaN, which JSON proper lacks
+    outcome = finished(folder)
+    if outcome is None:
+        raise EngineFailed(f"the training ended without a result in {folder}; do all its workers see that folder?")
+    return outcome
 
 
 def learn(folder: Path, told: Told = lambda epoch: None, stepped: Stepped = lambda step: None) -> None:
@@ -88,7 +107,9 @@ def learn(folder: Path, told: Told = lambda epoch: None, stepped: Stepped = lamb
     trained = _trained(folder, job["base"], settings, told, stepped)
     if Hardware.of(settings).accelerator.is_main_process:
         trained.write(folder)
-        (folder / OUTCOME).write_text(json.dumps(asdict(trained.outcome)))
+        written = folder / f"{OUTCOME}.tmp"
+        written.write_text(json.dumps(asdict(trained.outcome)))
+        written.rename(folder / OUTCOME)  # last and at once: with it the job is finished
 
 
 def _trained(
@@ -111,6 +132,11 @@ def _trained(
 def _job(folder: Path, kind: Kind, base: str, settings: LoraSettings, made: str) -> str:
     rows = sha256(b"".join((folder / f"{name}.jsonl").read_bytes() for name in ("train", "valid"))).hexdigest()
     return json.dumps({"kind": kind, "base": base, "settings": asdict(settings), "made": made, "rows": rows})
+
+
+def _apart_from_checkpoints(job: str) -> dict[str, object]:
+    read = json.loads(job)
+    return {**read, "settings": {**read["settings"], "checkpoint_seconds": None}}
 
 
 def _launch(folder: Path, settings: LoraSettings) -> None:

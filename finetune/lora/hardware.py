@@ -26,8 +26,7 @@ class Hardware:
     @classmethod
     def of(cls, settings: LoraSettings) -> Hardware:
         """Raises SetupError where a GPU is asked for and there is none."""
-        if settings.device == "gpu" and not torch.cuda.is_available():
-            raise SetupError("There is no GPU here.", remedy="tasteline train … --set device=cpu")
+        require_device(settings)
         with warnings.catch_warnings():  # of a process group that it makes for several processes
             warnings.simplefilter("ignore")
             accelerator = Accelerator(cpu=settings.device == "cpu")
@@ -47,6 +46,12 @@ class Hardware:
         if self.precision == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.precision)
+
+
+def require_device(settings: LoraSettings) -> None:
+    """Raises SetupError where a GPU is asked for and there is none."""
+    if settings.device == "gpu" and not torch.cuda.is_available():
+        raise SetupError("There is no GPU here.", remedy="tasteline train … --set device=cpu")
 
 
 def _precision(settings: LoraSettings, device: torch.device) -> torch.dtype:

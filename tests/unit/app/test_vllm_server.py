@@ -161,15 +161,24 @@ def test_a_server_that_does_not_go_is_killed(tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "tiny-1b"
     folder.mkdir()
-    plan = Plan(str(folder), Path("/env/bin/python"), tmp_path, adapters={"shop": tmp_path / "lora"}, api_key="secret")
+    lora = tmp_path / "lora"
+    lora.mkdir()
+    (lora / "adapter_config.json").write_text('{"r": 100}')
+    plan = Plan(str(folder), Path("/env/bin/python"), tmp_path, adapters={"shop": lora}, api_key="secret")
     line = " ".join(command(plan, 8081, "cpu"))
     assert "--host 127.0.0.1 --port 8081" in line
     assert "--served-model-name tiny-1b" in line
     assert "--dtype bfloat16" in line
-    assert f"--lora-modules shop={tmp_path / 'lora'}" in line
+    assert f"--max-lora-rank 128 --max-loras 1 --lora-modules shop={lora}" in line
     assert "secret" not in line
     assert "--dtype auto" in " ".join(command(plan, 8081, "cuda"))
     assert "--enable-lora" not in command(Plan("hub/model", plan.python, tmp_path), 1, "cpu")
+
+
+def test_a_rank_that_vllm_does_not_serve_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"r": 513}')
+    with pytest.raises(InvalidInput, match="up to a rank of 512"):
+        command(Plan("base", Path("/env/bin/python"), tmp_path, adapters={"shop": tmp_path}), 1, "cpu")
 
 
 def test_the_environment_of_the_server(tmp_path: Path) -> None:
