@@ -21,11 +21,12 @@ app = typer.Typer(help="Two models of a kind, side by side on the shop's own tra
 
 SPLIT = ("next-item", "reranker", "llm")
 """Kinds of which a running service can hold two."""
-INSTEAD = {
-    "encoder": "two encoders are two indexes of the whole catalogue, and a service holds one (docs/adr/0023). Compare "
-    "this one offline, `tasteline eval search --encoder ID`; `tasteline models rollback encoder` takes it back"
-}
-"""What to do where that is too much."""
+NO_ENCODERS = (
+    "two encoders need two indexes of the whole catalogue, and a service has one"
+    " (docs/adr/0023-encoders-are-compared-offline.md). Compare them offline: `tasteline eval search --data FOLDER"
+    " --encoder {id}`; what is promoted is taken back by `tasteline models rollback encoder`"
+)
+"""And what to do instead."""
 
 Kind = Annotated[str, typer.Argument(help="next-item, reranker or llm.")]
 
@@ -51,7 +52,7 @@ def start(
 
     settings = read_settings()
     entry = Registry(settings.home).find(model)
-    if (why := _refused(kind, settings)) is not None:
+    if (why := _refused(kind, entry.id, settings)) is not None:
         fail(why, 2)
     if entry.card.kind != kind:
         fail(f"{entry.id} is a {entry.card.kind} model", 2)
@@ -97,14 +98,14 @@ def status(
     _show(report, running=_experiments().running(kind_of(kind)) is not None)
 
 
-def _refused(kind: str, settings: Settings) -> str | None:
+def _refused(kind: str, entry_id: str, settings: Settings) -> str | None:
     """Why no service could split people between two models of the kind; None where it can."""
     from app.trained import RUNS_TRAINED
     from retrieval.model_card import kind_of
 
     if kind_of(kind) not in SPLIT:
-        others = "of the others a service holds one at a time"
-        return INSTEAD.get(kind, f"experiments are made with {', '.join(SPLIT)} models: {others}")
+        others = f"experiments are made with {', '.join(SPLIT)} models: of the others a service holds one at a time"
+        return NO_ENCODERS.format(id=entry_id) if kind == "encoder" else others
     if kind == "llm" and settings.language_model not in RUNS_TRAINED:
         runs = ", ".join(RUNS_TRAINED)
         return f"the engine “{settings.language_model}” runs no trained model; set TASTELINE_LANGUAGE_MODEL to {runs}"
