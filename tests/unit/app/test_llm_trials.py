@@ -388,3 +388,10 @@ def test_interests_are_worded_by_the_model_of_the_arm(settings: Settings, made: 
         started = service.start()
         said = {person: service.get(f"/v1/users/{person}/interests")["engine"] for person in PEOPLE}
         assert said == {person: MODELS[arm_of(started, person)] for person in PEOPLE}
+        # What the candidate wrote must not outlive an erasure either, although nobody asks it any more.
+        service.experiments.stop("llm")
+        service.shop.models.tick()
+        service.erase_and_retire(next(person for person, model in said.items() if model == B))
+        service.get("/v1/users/nobody/interests")
+        kept = service.shop.tasks._candidate.writer._kept.all()
+        assert [words.sentences for words in kept] == [()]
