@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from retrieval.deed_log import DeedLog
 from retrieval.forecast import BASELINE, Forecasting, Trained
 from retrieval.shop_purchases import ShopPurchases
 from tasteline.types import Event
@@ -34,7 +35,7 @@ class Clock:
 def forecasting(
     shop: SmallShop, now: datetime, trained: Trained | None = None, clock: Clock | None = None
 ) -> Forecasting:
-    purchases = ShopPurchases(shop.store, clock or Clock())
+    purchases = ShopPurchases(DeedLog(shop.store), clock or Clock())
     return Forecasting(shop.store, shop.live, purchases, lambda: trained, now.timestamp)
 
 
@@ -98,7 +99,7 @@ def test_who_is_leaving(shop: SmallShop) -> None:
 
 def test_everybody_follows_the_store_and_forgets_the_erased(shop: SmallShop) -> None:
     clock = Clock()
-    purchases = ShopPurchases(shop.store, clock)
+    purchases = ShopPurchases(DeedLog(shop.store), clock)
     assert purchases().people == ("anna", "ben")
     shop.append(*bought("dora", "soap", 70))
     assert purchases().people == ("anna", "ben")  # looked at a moment ago
