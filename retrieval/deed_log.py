@@ -58,7 +58,7 @@ class Deeds:
     kind: Codes
     """By KINDS."""
     moment: Wide
-    """Microseconds since 1970 in UTC."""
+    """Microseconds since 1970 in UTC; nothing was done before."""
     session: Wide
     """Equal for the events of one person in one session, a hash; NO_SESSION where none is named."""
     people: Sequence[str]

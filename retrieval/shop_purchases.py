@@ -32,9 +32,13 @@ class Everybody:
     """Seconds since 1970 of the newest purchase; 0 where there is none."""
 
 
-def everybody_of(deeds: Deeds) -> Everybody:
-    """The purchases among them."""
-    done = deeds.where((deeds.kind == KINDS[EventType.PURCHASE]) & (deeds.product >= 0) & (deeds.moment >= 0))
+def purchases_among(deeds: Deeds) -> Deeds:
+    """Those of a product at a known time."""
+    return deeds.where((deeds.kind == KINDS[EventType.PURCHASE]) & (deeds.product >= 0) & (deeds.moment >= 0))
+
+
+def everybody_of(done: Deeds) -> Everybody:
+    """Of purchases alone."""
     seconds = done.moment // MICROSECONDS
     counts = {"people_count": len(done.people), "thing_count": len(done.products)}
     bought = Bought.of(done.person, done.product, seconds, **counts)
@@ -53,7 +57,7 @@ class ShopPurchases:
         self._lock = threading.Lock()
         self._everybody: Everybody | None = None
         self._state = (-1, -1)
-        """Erasures and last event that it knows."""
+        """Erasures and purchases that it knows."""
         self._looked = float("-inf")
 
     def __call__(self) -> Everybody:
@@ -63,11 +67,12 @@ class ShopPurchases:
             is_stale = known is None or self._log.erasures() != self._state[0]
             if known is not None and not is_stale and self._clock() - self._looked <= FRESH_SECONDS:
                 return known
-            deeds = self._log.read(self._seconds)
-            self._looked, state = self._clock(), (deeds.erasures, deeds.sequence)
+            done = purchases_among(self._log.read(self._seconds))
+            self._looked, state = self._clock(), (done.erasures, len(done))
             if known is None or state != self._state:
-                self._everybody, self._state = everybody_of(deeds), state
-            return self._everybody  # type: ignore[return-value]
+                known = self._everybody = everybody_of(done)
+                self._state = state
+            return known
 
 
 def purchase_time(event: Event) -> int | None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retrieval.adapters.store_sql import SqlStore
 from retrieval.deed_log import KINDS, NO_SESSION, NONE, DeedLog, Deeds, _Columns
+from retrieval.insights.desk import InsightsDesk
+from retrieval.offers.adviser import Adviser
+from retrieval.offers.bundles import Bundles
+from retrieval.shop_purchases import ShopPurchases
 from tasteline.errors import DeadlineExceeded
 from tasteline.ports import Deed
 from tasteline.types import Event
-from tests.unit.retrieval.small_shop import event
+from tests.unit.retrieval.small_shop import SmallShop, event, product
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -165,3 +171,17 @@ def test_some_rows_are_numbered_by_their_first() -> None:
     assert some.people == tuple(dict.fromkeys(person for person, *_ in told(some)))
     assert some.products == tuple(dict.fromkeys(product for _, product, *_ in told(some) if product))
     assert len(deeds.where(~kept & kept).people) == 0
+
+
+def test_the_first_question_of_each_reads_nothing_of_the_store(tmp_path: Path) -> None:
+    shop = SmallShop([product("mill", "Mill", "Kitchen")])
+    store = Watched(*(event(f"u{each}", "mill", "purchase", time=NOON) for each in range(8)))
+    log = DeedLog(store)
+    log.follow()
+    assert store.rows == 8
+    with closing(InsightsDesk(log, lambda: shop.products, fewest=5, rest=0)) as desk:
+        assert desk.view(28, 60).view.people == 8
+    Adviser(log, store.store, shop.live, tmp_path).shop()
+    assert len(ShopPurchases(log)().people) == 8
+    Bundles(log, shop.live).of("mill", 2, 1)
+    assert store.rows == 8
