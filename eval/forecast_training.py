@@ -27,16 +27,16 @@ from eval.learned_forecast import NAME, Forecasts
 from eval.own_shop import erasures
 from eval.results import DISTRIBUTION, commit_of, machine
 from finetune.forecast import ForecastSettings
+from retrieval.deed_log import DeedLog
 from retrieval.importing.run import import_paths
 from retrieval.model_card import ModelCard, Scalar, TrainingData, new_id
 from retrieval.models.bought import DAY
 from retrieval.models.forecast_files import write_forecaster
 from retrieval.registry import Entry, Registry
-from retrieval.shop_purchases import MICROSECONDS, forecast_category
+from retrieval.shop_purchases import MICROSECONDS, forecast_category, purchases_among
 from tasteline.errors import InvalidInput
 from tasteline.ports import Store
 from tasteline.settings import Settings
-from tasteline.types import EventType
 
 BESIDE = ("popular", "recency", "personal_frequency", "decayed_frequency")
 MAIN_METRIC = "recall@10"
@@ -103,18 +103,16 @@ def purchases_in(store: Store, name: str) -> Dataset:
         for change in store.changes(0)
         if change.product is not None
     }
-    rows = [
-        (user_id, product_id, microseconds // MICROSECONDS)
-        for page in store.deeds()
-        for _, user_id, product_id, kind, microseconds, *_ in page
-        if kind == EventType.PURCHASE and product_id in categories and microseconds is not None
-    ]
+    done = purchases_among(DeedLog(store).read())
+    lines = zip(done.person.tolist(), done.product.tolist(), (done.moment // MICROSECONDS).tolist(), strict=True)
+    named = ((done.people[person], done.products[product], seconds) for person, product, seconds in lines)
+    rows = [row for row in named if row[1] in categories]
     if not rows:
         raise InvalidInput(NEEDED.format(found="there is none"))
     users, user_numbers = np.unique([row[0] for row in rows], return_inverse=True)
     ids = tuple(sorted(categories))
     numbers = {product_id: number for number, product_id in enumerate(ids)}
-    events = Interactions.of(user_numbers, [numbers[row[1] or ""] for row in rows], [row[2] for row in rows])
+    events = Interactions.of(user_numbers, [numbers[row[1]] for row in rows], [row[2] for row in rows])
     catalogue = Catalogue(ids, ids, tuple(categories[each] for each in ids))
     checksum = hashlib.sha256(repr(sorted(rows)).encode("utf-8", "surrogatepass")).hexdigest()
     return Dataset(name, checksum, catalogue, tuple(users.tolist()), events, timed=True)
