@@ -91,7 +91,7 @@ async def interests(user_id: Id, shop: TheShop) -> Response:
     found, moved = await in_worker(
         shop, lambda: (shop.recommender.interests(user_id), turning_of(user_id, shop.store, shop.live))
     )
-    words = await shop.writer_of_interests.of(user_id, timeout=shop.settings.deadline_seconds)
+    words = await shop.writer_of_interests.of(user_id, timeout=shop.settings.deadline_seconds, drifts=moved.drifts)
     return answer(
         InterestsOverTimeResponse(
             user_id=user_id,
