@@ -41,7 +41,7 @@ def test_acts_of_a_kind_are_told_together() -> None:
 
 @pytest.mark.parametrize("side", ["before", "after", "shown_before", "shown_after"])
 def test_half_a_turn_is_not_told(side: str) -> None:
-    half = replace(TURN, **{side: ()})  # type: ignore[arg-type]
+    half = replace(TURN, **{side: ()})
     assert not half.can_be_said
     assert turn_told(half) == ""
     assert not any("turned" in sentence.text for sentence in describe([step(2, "Tent")], turn=half).sentences)
