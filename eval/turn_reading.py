@@ -128,7 +128,8 @@ def _share(topic: str, past: Past, place: int, *, after: bool = False) -> float:
 def _deeds(text: str) -> Iterator[tuple[frozenset[EventType], list[str]]]:
     """(kinds of event, words of what it was done with) for each thing that is said to have been done."""
     found = list(_DEED.finditer(text))
-    for deed, end in zip(found, [*(each.start() for each in found[1:]), len(text)], strict=True):
+    ends = [*(deed.start() for deed in found), len(text)][1:]
+    for deed, end in zip(found, ends, strict=False):
         for thing in re.split(r",| and ", text[deed.end() : end]):
             words = [word for word in _LETTERS.findall(thing.casefold()) if word not in _FILLING]
             if words:

@@ -21,7 +21,7 @@ import numpy as np
 
 from app.agent.interest_check import check_sentence
 from app.agent.interest_turn import latest_turn
-from app.agent.interest_words import InterestWriter, steps_of
+from app.agent.interest_words import steps_of
 from app.bootstrap import open_shop
 from app.engines import open_language_model, open_store, wait_until_loaded
 from app.indexing import build_index
@@ -33,10 +33,11 @@ from eval.drift import NEAR, Change, Person
 from eval.measured import Measured, SystemResult
 from eval.turn_reading import Past, Verdict, turn_in, verdict
 from prompts.interest_turn import InterestTurn
-from prompts.interest_words import Sentence, fitting, read_interest_words, render_interest_words, told_of
+from prompts.interest_words import Sentence, describe, fitting, read_interest_words, render_interest_words, told_of
 from prompts.prompt import Outcome
-from retrieval.interests import DAY
-from retrieval.recommend import RecommendationQuery
+from retrieval.interests import DAY, interests
+from retrieval.live import LiveIndex
+from retrieval.recommend import RecommendationQuery, Recommender
 from retrieval.turn_reasons import LATELY
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
@@ -98,28 +99,39 @@ def run(
     split: str = "test",
     *,
     worded: int = WORDED,
-    language_model: LanguageModel | None = None,
-    people: Sequence[Person] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, object]:
-    """The result in the shape of `tasteline eval`. `language_model` stands in for the one of the settings."""
+    """The result in the shape of `tasteline eval`; without rows of a model where the settings have none."""
     started = time.perf_counter()
     products = {product.id: product for product in demo_shop.products()}
-    everyone = people or [person for seed in drift.SEEDS for person in drift.people(seed)]
-    chosen = everyone[SPLITS[split] :: 2]
+    everyone = [person for seed in drift.SEEDS for person in drift.people(seed)][SPLITS[split] :: 2]
     with closing(_crowd(settings, list(products.values()))) as shop:
-        heard = [_heard(person, shop, number, len(chosen), progress) for number, person in enumerate(chosen, 1)]
-        moments = [moment for each in heard for moment in each.moments]
-        first = [each.moments[0] for each in heard if each.moments][:worded]
-        model = language_model or open_language_model(settings)
-        said: list[Said] = []
-        if model is not None:
+        model = open_language_model(settings)
+        if model is None:
+            report = measured(everyone, products, shop.live, shop.recommender, progress=progress)
+        else:
             with closing(model):
                 wait_until_loaded(model)
-                said = asyncio.run(_asked(model, first, products))
-        found = asyncio.run(_found(shop, moments))
-    systems = {TEMPLATE: _of_everybody(heard)}
-    systems |= _voices(chosen, first, said, products)
+                report = measured(everyone, products, shop.live, shop.recommender, model, worded, progress)
+    report["protocol"] = f"{report['protocol']}; split {split}"
+    return {**report, "split": split, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def measured(
+    people: Sequence[Person],
+    products: Mapping[str, Product],
+    live: LiveIndex,
+    recommender: Recommender,
+    model: LanguageModel | None = None,
+    worded: int = WORDED,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """What these people are told by a shop of these products, by the template and by `model`."""
+    heard = [_heard(person, live) for person in _watched(people, progress)]
+    moments = [moment for each in heard for moment in each.moments]
+    first = [each.moments[0] for each in heard if each.moments][:worded]
+    said = asyncio.run(_asked(model, first, products)) if model else []
+    found = _found(moments, live, recommender)
     return Measured(
         task="interest-words",
         dataset="demo shop",
@@ -128,19 +140,25 @@ def run(
             f"after each visit of made-up people what they are told; a change is a plan that shifts by {drift.SHIFT} "
             f"or more; told: of the visits within {LATELY.days} days of one that could be found; true: it lies within "
             f"{NEAR} visits of a change, from and to what it says; borne out: sentences that a second reading finds in "
-            f"the events; the model words the first such moment of {len(first)} people; split {split}"
+            f"the events; the model words the first such moment of {len(first)} people"
         ),
-        cases=tuple(person.name for person in chosen),
-        systems=systems,
-        settings={"seeds": list(drift.SEEDS), "worded": len(said), "moments": len(moments), "split": split},
+        cases=tuple(person.name for person in people),
+        systems={TEMPLATE: _of_everybody(heard)} | _voices(people, first, said, products),
+        settings={"seeds": list(drift.SEEDS), "worded": len(said), "moments": len(moments)},
         reference=TEMPLATE,
-        seconds=time.perf_counter() - started,
         more={
             "part": "turns",
             "model": _model_report(model.name if model else "", said, first, products),
             "retrieval": _retrieval(found),
         },
     ).as_mapping()
+
+
+def _watched(people: Sequence[Person], progress: Progress | None) -> Iterator[Person]:
+    for number, person in enumerate(people, 1):
+        yield person
+        if progress is not None:
+            progress(number, len(people))
 
 
 def _crowd(settings: Settings, products: Sequence[Product]) -> Shop:
@@ -159,20 +177,18 @@ def _crowd(settings: Settings, products: Sequence[Product]) -> Shop:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def _heard(person: Person, shop: Shop, number: int, people: int, progress: Progress | None) -> Heard:
+def _heard(person: Person, live: LiveIndex) -> Heard:
     moments, after, without = [], [], []
     for at, prefix in enumerate(person.prefixes):
         history = prefix.steps.events
         moment = history[-1].time
-        turn = latest_turn(history, shop.live, moment) if moment else None
+        turn = latest_turn(history, live, moment) if moment else None
         if any(_is_recent(change, person, at) for change in person.changes if change.findable):
             after.append(turn is not None)
         elif not any(_is_recent(change, person, at) for change in person.changes):
             without.append(turn is not None)
         if turn is not None:
             moments.append(Moment(person, at, history, turn, _is_right(turn, person)))
-    if progress is not None:
-        progress(number, people)
     return Heard(_mean(after), _mean(without), _mean([moment.right for moment in moments]), tuple(moments))
 
 
@@ -312,17 +328,17 @@ def _judged(said: Said, moment: Moment, products: Mapping[str, Product]) -> Iter
 # --- what to retrieve by ----------------------------------------------------------------------------------------------
 
 
-async def _found(shop: Shop, moments: Sequence[Moment]) -> dict[str, SystemResult]:
+def _found(moments: Sequence[Moment], live: LiveIndex, recommender: Recommender) -> dict[str, SystemResult]:
     """The first product of the next visit that the person did not know, by what is retrieved by."""
     asked = [(moment, target) for moment in moments if (target := _next(moment))]
     names = (WITHOUT, ALL_WORDS, NEW_WORDS)
     values: dict[str, dict[str, list[float]]] = {name: {"ndcg@10": [], "recall@10": []} for name in names}
     for moment, target in asked:
-        new = _of_new(moment, shop)
+        new = _of_new(moment, live)
         for name, words_of in ((WITHOUT, ()), (ALL_WORDS, moment.history), (NEW_WORDS, new)):
-            wish = await _query(shop, words_of)
+            wish = _query(live, words_of)
             query = RecommendationQuery(session=moment.history, wish=wish, limit=DEPTH, exclude_seen=True)
-            ids = [item.product.id for item in shop.recommender.recommend(query).items]
+            ids = [item.product.id for item in recommender.recommend(query).items]
             rank = ids.index(target) if target in ids else None
             values[name]["recall@10"].append(float(rank is not None))
             values[name]["ndcg@10"].append(0.0 if rank is None else float(1 / np.log2(rank + 2)))
@@ -337,9 +353,9 @@ def _next(moment: Moment) -> str | None:
     return next((event.product_id for event in later if event.product_id and event.product_id not in known), None)
 
 
-def _of_new(moment: Moment, shop: Shop) -> Sequence[Event]:
+def _of_new(moment: Moment, live: LiveIndex) -> Sequence[Event]:
     """What was done with the topics that the person turned to."""
-    with shop.live.read() as indexes:
+    with live.read() as indexes:
         rows = {e.product_id: indexes.catalogue.row(e.product_id or "") for e in moment.history}
         new = {
             pid
@@ -349,11 +365,13 @@ def _of_new(moment: Moment, shop: Shop) -> Sequence[Event]:
     return [event for event in moment.history if event.product_id in new]
 
 
-async def _query(shop: Shop, history: Sequence[Event]) -> str:
+def _query(live: LiveIndex, history: Sequence[Event]) -> str:
     if not history:
         return ""
-    writer = InterestWriter(Asker(None, Metrics()), shop.live, shop.store, describes=False)
-    return (await writer.of(None, history)).query
+    with live.read() as indexes:
+        there = {e.product_id: row for e in history if (row := indexes.catalogue.row(e.product_id or "")) is not None}
+        products = {pid: indexes.catalogue.product(row) for pid, row in there.items() if pid}
+    return describe(steps_of(history, products), interests(history, products.get)).query
 
 
 def _retrieval(found: Mapping[str, SystemResult]) -> dict[str, object]:
