@@ -37,7 +37,7 @@ from prompts.interest_words import Sentence, describe, fitting, read_interest_wo
 from prompts.prompt import Outcome
 from retrieval.interests import DAY, interests
 from retrieval.live import LiveIndex
-from retrieval.recommend import RecommendationQuery, Recommender
+from retrieval.recommend import WISH_WEIGHT, RecommendationQuery, Recommender
 from retrieval.turn_reasons import LATELY
 from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
@@ -100,8 +100,11 @@ def run(
     *,
     worded: int = WORDED,
     progress: Progress | None = None,
-) -> dict[str, object]:
-    """The result in the shape of `tasteline eval`; without rows of a model where the settings have none."""
+) -> dict[str, dict[str, object]]:
+    """Results in the shape of `tasteline eval` by name: "" for the words, "retrieval" for what is found by them.
+
+    Without rows of a model where the settings have none.
+    """
     started = time.perf_counter()
     products = {product.id: product for product in demo_shop.products()}
     everyone = [person for seed in drift.SEEDS for person in drift.people(seed)][SPLITS[split] :: 2]
@@ -113,8 +116,8 @@ def run(
             with closing(model):
                 wait_until_loaded(model)
                 report = measured(everyone, products, shop.live, shop.recommender, model, worded, progress)
-    report["protocol"] = f"{report['protocol']}; split {split}"
-    return {**report, "split": split, "seconds": round(time.perf_counter() - started, 3)}
+    about = {"seconds": round(time.perf_counter() - started, 3)}
+    return {n: {**each, "protocol": f"{each['protocol']}; split {split}", **about} for n, each in report.items()}
 
 
 def measured(
@@ -125,14 +128,13 @@ def measured(
     model: LanguageModel | None = None,
     worded: int = WORDED,
     progress: Progress | None = None,
-) -> dict[str, object]:
-    """What these people are told by a shop of these products, by the template and by `model`."""
+) -> dict[str, dict[str, object]]:
+    """What these people are told by a shop of these products, by the template and by `model`; and what is found."""
     heard = [_heard(person, live) for person in _watched(people, progress)]
     moments = [moment for each in heard for moment in each.moments]
     first = [each.moments[0] for each in heard if each.moments][:worded]
     said = asyncio.run(_asked(model, first, products)) if model else []
-    found = _found(moments, live, recommender)
-    return Measured(
+    words = Measured(
         task="interest-words",
         dataset="demo shop",
         checksum="",
@@ -149,9 +151,9 @@ def measured(
         more={
             "part": "turns",
             "model": _model_report(model.name if model else "", said, first, products),
-            "retrieval": _retrieval(found),
         },
-    ).as_mapping()
+    )
+    return {"": words.as_mapping(), "retrieval": _retrieval(moments, live, recommender).as_mapping()}
 
 
 def _watched(people: Sequence[Person], progress: Progress | None) -> Iterator[Person]:
@@ -260,7 +262,7 @@ def _voices(
         voices |= {f"{UNCHECKED}, first {len(said)}": list(said)}
     found = {}
     for name, voice_of in voices.items():
-        values = {metric: np.full(len(people), np.nan) for metric in ("told", "true", "borne_out")}
+        values = {metric: np.full(len(people), np.nan) for metric in ("told", "true", "passed", "borne_out")}
         for moment, voice in zip(moments, voice_of, strict=False):
             place, past = number[moment.person.name], Past(moment.history, products)
             told = [s for s in voice.sentences if turn_in(s.text, past) is not None]
@@ -268,6 +270,7 @@ def _voices(
             values["told"][place] = float(bool(told))
             if told:
                 values["true"][place] = _mean([moment.right and _names(s, moment, past) for s in told])
+            values["passed"][place] = _mean([not why for why in voice.why])
             values["borne_out"][place] = _mean([read == "true" for read in verdicts if read != "unread"])
         found[name] = SystemResult(values)
     return found
@@ -328,7 +331,7 @@ def _judged(said: Said, moment: Moment, products: Mapping[str, Product]) -> Iter
 # --- what to retrieve by ----------------------------------------------------------------------------------------------
 
 
-def _found(moments: Sequence[Moment], live: LiveIndex, recommender: Recommender) -> dict[str, SystemResult]:
+def _retrieval(moments: Sequence[Moment], live: LiveIndex, recommender: Recommender) -> Measured:
     """The first product of the next visit that the person did not know, by what is retrieved by."""
     asked = [(moment, target) for moment in moments if (target := _next(moment))]
     names = (WITHOUT, ALL_WORDS, NEW_WORDS)
@@ -342,7 +345,22 @@ def _found(moments: Sequence[Moment], live: LiveIndex, recommender: Recommender)
             rank = ids.index(target) if target in ids else None
             values[name]["recall@10"].append(float(rank is not None))
             values[name]["ndcg@10"].append(0.0 if rank is None else float(1 / np.log2(rank + 2)))
-    return {n: SystemResult({m: np.array(v) for m, v in each.items()}) for n, each in values.items()}
+    return Measured(
+        task="interest-words",
+        dataset="demo shop",
+        checksum="",
+        protocol=(
+            "made-up people after each visit at which a turn of their interests is told; the first product of the next "
+            "visit that they did not know, ranked against all others by a shop that has counted other people; words "
+            "are one more source of candidates"
+        ),
+        cases=tuple(f"{moment.person.name}/{moment.at}" for moment, _ in asked),
+        systems={name: SystemResult({m: np.array(v) for m, v in each.items()}) for name, each in values.items()},
+        settings={"seeds": list(drift.SEEDS), "crowd": CROWD_SEED, "weight": WISH_WEIGHT["home"], "depth": DEPTH},
+        reference=WITHOUT,
+        groups=np.unique([moment.person.name for moment, _ in asked], return_inverse=True)[1],
+        more={"part": "turns"},
+    )
 
 
 def _next(moment: Moment) -> str | None:
@@ -372,16 +390,6 @@ def _query(live: LiveIndex, history: Sequence[Event]) -> str:
         there = {e.product_id: row for e in history if (row := indexes.catalogue.row(e.product_id or "")) is not None}
         products = {pid: indexes.catalogue.product(row) for pid, row in there.items() if pid}
     return describe(steps_of(history, products), interests(history, products.get)).query
-
-
-def _retrieval(found: Mapping[str, SystemResult]) -> dict[str, object]:
-    """Means, and each way of words against none, at the same moments."""
-    cases = len(next(iter(found.values())).values["ndcg@10"])
-    if not cases:
-        return {"cases": 0}
-    measured = Measured("interest-words", "", "", "", tuple(map(str, range(cases))), found, reference=WITHOUT)
-    whole = measured.as_mapping()
-    return {"cases": cases, **{key: whole[key] for key in ("systems", "intervals", "comparisons")}}
 
 
 def _mean(values: Sequence[bool | float]) -> float:

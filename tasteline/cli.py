@@ -872,7 +872,8 @@ def _assistant_reports(
         from eval import turn_words
 
         with progress_bar("visiting") as advance:
-            yield "", turn_words.run(settings, "valid" if split == "valid" else "test", progress=advance)
+            reports = turn_words.run(settings, "valid" if split == "valid" else "test", progress=advance)
+        yield from reports.items()
     elif data is None or (part is Part.JUDGING and search_data is None):
         fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
     elif part is Part.INTERESTS:

@@ -39,7 +39,7 @@ def people() -> list[Person]:
 def report(model: ScriptedLanguageModel | None = None) -> dict[str, object]:
     shop = SmallShop(PRODUCTS)
     products = {each.id: each for each in PRODUCTS}
-    return measured(people(), products, shop.live, shop.recommender, model, worded=2)
+    return measured(people(), products, shop.live, shop.recommender, model, worded=2)[""]
 
 
 def values(result: dict[str, object], system: str) -> dict[str, list[float | None]]:
@@ -62,8 +62,17 @@ def test_without_a_model_the_template_stands_alone_and_is_borne_out() -> None:
     result = report()
     assert set(cast("dict[str, object]", result["systems"])) == {"template", "template, first 2"}
     assert values(result, "template, first 2")["borne_out"] == [1.0, None, 1.0, None]
-    assert cast("dict[str, object]", result["retrieval"])["cases"] == 0, "nobody turns to what they did not know"
     json.dumps(result, allow_nan=False)
+
+
+def test_what_is_found_is_what_the_next_visit_is_about_and_was_not_known() -> None:
+    shop, history = SmallShop(PRODUCTS), [*turned(after=4), *visit(36, "tent", "lamp")]
+    eve = [person("eve", history, TO_OUTDOOR)]
+    found = measured(eve, {each.id: each for each in PRODUCTS}, shop.live, shop.recommender)["retrieval"]
+    per_case = cast("dict[str, list[str]]", found["per_case"])
+    assert per_case["names"] == ["eve/11"], "the visit before the one with the lamp"
+    assert set(cast("dict[str, object]", found["systems"])) == {"nothing", "words of all", "words of the new topic"}
+    assert {each["recall@10"] for each in cast("dict[str, dict[str, float]]", found["systems"]).values()} == {1.0}
 
 
 def test_a_models_sentences_are_counted_before_the_check_and_after_it() -> None:
