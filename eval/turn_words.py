@@ -293,6 +293,8 @@ class _Written:
     verdict: Verdict
     """Of the second reading."""
     of_turn: bool
+    named: bool
+    """Does it say the turn that was found, in its direction, whatever lines it quotes?"""
 
 
 def _model_report(
@@ -308,6 +310,7 @@ def _model_report(
         "dropped": dict(Counter(each.why for each in written if each.why)),
         "of_turns": {
             "sentences": len(of_turns),
+            "right_names": sum(each.named for each in written),
             "kept": of_turns.count(""),
             "dropped": dict(Counter(filter(None, of_turns))),
         },
@@ -325,7 +328,8 @@ def _judged(said: Said, moment: Moment, products: Mapping[str, Product]) -> Iter
     past = Past(moment.history, products)
     for sentence, why in zip(said.sentences, said.why, strict=True):
         of_turn = turn_in(sentence.text, past) is not None
-        yield _Written(sentence.text, why, verdict(sentence.text, sentence.event_ids, past), of_turn)
+        named = _names(sentence, moment, past)
+        yield _Written(sentence.text, why, verdict(sentence.text, sentence.event_ids, past), of_turn, named)
 
 
 # --- what to retrieve by ----------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_a_models_sentences_are_counted_before_the_check_and_after_it() -> None:
     result = report(ScriptedLanguageModel(reply))
     model = cast("dict[str, object]", result["model"])
     assert (model["sentences"], model["kept"], model["dropped"]) == (4, 1, {"word": 2, "turn": 1})
-    assert model["of_turns"] == {"sentences": 2, "kept": 1, "dropped": {"turn": 1}}
+    assert model["of_turns"] == {"sentences": 2, "right_names": 1, "kept": 1, "dropped": {"turn": 1}}
     assert model["second_reading"] == {"kept": {"true": 1}, "dropped": {"false": 3}}
     assert values(result, "model, checked, first 2")["told"] == [1.0, None, 0.0, None]
     assert values(result, "model, checked, first 2")["borne_out"] == [1.0, None, None, None]
