@@ -73,6 +73,7 @@ def test_the_turn_that_was_found_may_be_told_with_the_events_that_show_it(
         ("You turned to Kitchen & Dining from Outdoor.", (LINE,), "turn"),
         ("You turned from Kitchen & Dining to Audio.", (LINE,), "turn"),
         ("You turned from Kitchen to Outdoor.", (LINE,), "turn"),
+        ("You turned from Outdoor to Garden.", (LINE,), "turn"),
         ("You turned from Kitchen & Dining to Outdoor Living.", (LINE,), "turn"),
         ("You turned from Kitchen & Dining to Outdoor & Audio.", (LINE,), "turn"),
         ("You turned from Audio and Kitchen & Dining to Outdoor.", (LINE,), "turn"),
