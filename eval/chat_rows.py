@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import get_args
 
 from app.agent.grounding import Grounding
-from app.agent.interest_words import check_sentence, steps_of
+from app.agent.interest_check import check_sentence
+from app.agent.interest_turn import latest_turn
+from app.agent.interest_words import steps_of
 from app.agent.understanding import question_about
 from app.bootstrap import open_shop
 from app.shop import Shop as RunningShop
@@ -27,7 +29,9 @@ from finetune.chats.understanding import Asked, Asking, understanding_chats
 from finetune.chats.wording import wording_chats
 from finetune.examples import ChatExample, write_examples
 from prompts.facts import ReplyFacts
-from prompts.interest_words import NumberedSentence, Sentence, Step
+from prompts.interest_turn import InterestTurn
+from prompts.interest_words import NumberedSentence, Sentence
+from prompts.step import Step
 from retrieval.recommend import RecommendationQuery, Recommender
 from tasteline.ports import Store
 from tasteline.settings import Settings
@@ -100,7 +104,10 @@ def chat_rows(known: Known, shop: RunningShop, part: Part, asked: ChatsAsked) ->
     def steps(history: Sequence[Event]) -> Sequence[Step]:
         return steps_of(history, dict(known.products))
 
-    yield from interest_chats(known.people, steps, sentence_holds, part=part, cut=cut, each=asked.each, seed=seed)
+    def turn(history: Sequence[Event]) -> InterestTurn | None:
+        return latest_turn(history, shop.live, history[-1].time) if history[-1].time else None
+
+    yield from interest_chats(known.people, steps, turn, sentence_holds, part=part, cut=cut, each=asked.each, seed=seed)
 
 
 def served_asking(products: Sequence[Product]) -> Asking:
@@ -126,9 +133,9 @@ def served_candidates(recommender: Recommender) -> Candidates:
     return candidates
 
 
-def sentence_holds(sentence: NumberedSentence, steps: Sequence[Step]) -> bool:
+def sentence_holds(sentence: NumberedSentence, steps: Sequence[Step], turn: InterestTurn | None) -> bool:
     """Would the service show it?"""
-    return isinstance(check_sentence(sentence, steps), Sentence)
+    return isinstance(check_sentence(sentence, steps, turn), Sentence)
 
 
 def sentences_hold(facts: ReplyFacts, said: Sequence[str]) -> bool:

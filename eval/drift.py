@@ -57,6 +57,8 @@ class Change:
     findable: bool
     gained: frozenset[str]
     """Broad topics of what the plan asks for more than before."""
+    lost: frozenset[str] = frozenset()
+    """The same of less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,14 @@ def _changes(shopper: Shopper, steps: Steps) -> Iterator[Change]:
     wanted = [_wanted(shopper, datetime.fromtimestamp(float(steps.times[step]), UTC)) for step in first]
     turns = [visit for visit in range(1, len(wanted)) if _apart(wanted[visit - 1], wanted[visit]) >= SHIFT]
     for before, visit, after in zip([0, *turns], turns, [*turns[1:], len(wanted)], strict=False):
-        more = {s for s, share in wanted[visit].items() if share > wanted[visit - 1].get(s, 0.0) + 0.02}
-        gained = frozenset(name for shelf in more for name in (shelf, _department(shelf)))
-        yield Change(visit, visit - before >= REGIME and after - visit >= REGIME, gained)
+        gained, lost = _more(wanted[visit - 1], wanted[visit]), _more(wanted[visit], wanted[visit - 1])
+        yield Change(visit, visit - before >= REGIME and after - visit >= REGIME, gained, lost)
+
+
+def _more(one: Shelves, other: Shelves) -> frozenset[str]:
+    """Shelves, and their departments, of what `other` asks for more than `one`."""
+    more = {shelf for shelf, share in other.items() if share > one.get(shelf, 0.0) + 0.02}
+    return frozenset(name for shelf in more for name in (shelf, _department(shelf)))
 
 
 def _wanted(shopper: Shopper, moment: datetime) -> Shelves:

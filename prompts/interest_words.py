@@ -1,8 +1,9 @@
 """A person's interests in two or three sentences and a search query: asked of a language model, or said without one.
 
-Takes steps (an event with its product), oldest first, and what the shopper says; gives a `Prompt` whose lines are
-numbered, so that every sentence can quote what it rests on, and reads the answer. `describe` says the same from counts
-alone. Text of strangers is made plain on its way in. Whether a sentence is true is for the caller to check.
+Takes steps (an event with its product), oldest first, what the shopper says, and the latest turn of their interests
+where there is one; gives a `Prompt` whose lines are numbered, so that every sentence can quote what it rests on, and
+reads the answer. `describe` says the same from counts alone. Text of strangers is made plain on its way in. Whether a
+sentence is true is for the caller to check.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
@@ -18,8 +19,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts import view
+from prompts.interest_turn import InterestTurn, turn_line, turn_told
 from prompts.prompt import Prompt, Reading, tokens_at_most
 from prompts.rendering import template
+from prompts.step import Step
 from prompts.untrusted import plain
 from tasteline.types import ChatMessage, Event, EventType, Interest, Product
 
@@ -31,6 +34,8 @@ FENCE_OPEN, FENCE_CLOSE = "<<<HISTORY", "HISTORY>>>"
 
 PROMPT_TOKENS = 900
 """Of the whole prompt, by `tokens_at_most`; the oldest lines go first. Instruction and examples take some 560."""
+TURN_TOKENS = 200
+"""More, where a turn is to be told: one more example, and its line."""
 ANSWER_TOKENS = 160
 MOST_STEPS = 6
 """Lines in the prompt: what three sentences can tell of."""
@@ -43,30 +48,12 @@ ASKED_WORDS = 3
 """Of the model's query; with eight, a third of the answers ended in one word again and again."""
 QUERY_WORDS = 16
 TITLES_IN_QUERY = 2
-ACTS: Final[Mapping[EventType, str]] = {
-    EventType.PURCHASE: "bought",
-    EventType.ADD_TO_CART: "put in the cart",
-    EventType.ADD_TO_WISHLIST: "saved",
-    EventType.VIEW_ITEM: "viewed",
-    EventType.SELECT_ITEM: "viewed",
-}
-"""How a line names what was done."""
 _OPENINGS: Final = {"bought": "bought", "put in the cart": "put", "saved": "saved", "viewed": "(viewed|looked at)"}
 """Act -> how a sentence may begin."""
+_TURNED: Final = "turned from"
+"""The same for a turn."""
 _TITLE_TAIL = re.compile(r",|\s[-–—|(]|\(")
 _WORD = re.compile(r"[^\W_][\w'’-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that a person did with one product."""
-
-    event: Event
-    product: Product
-
-    @property
-    def act(self) -> str:
-        return ACTS.get(self.event.type, "viewed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +108,7 @@ _EXAMPLES: Final = (
             _example(1, EventType.PURCHASE, "Alder Trail Boots", "Fernway", "Outdoor", "Hiking", "Boots"),
             _example(2, EventType.VIEW_ITEM, "Merino Wool Socks, 2 Pair", "Fernway", "Outdoor", "Hiking", "Socks"),
         ),
+        None,
         [([1], "You bought Alder Trail Boots."), ([1, 2], "You are interested in boots and socks by Fernway.")],
         ["boots", "wool", "socks"],
     ),
@@ -129,26 +117,40 @@ _EXAMPLES: Final = (
             _example(1, EventType.ADD_TO_CART, "Hob Steel Teapot", "Hob", "Kitchen", "Tea", "Teapots"),
             _example(2, EventType.ADD_TO_CART, "Willow Cups", "Willow", "Kitchen", "Tea", "Cups"),
         ),
+        None,
         [([1, 2], "You put Hob Steel Teapot and Willow Cups in the cart."), ([1], "You are interested in teapots.")],
         ["teapot", "cups", "steel"],
     ),
 )
-"""Nothing is said in them: a model of 135M parameters made everybody want what the example had said."""
+"""Steps, turn, sentences, query. Nothing is said in them: a model of 135M parameters made everybody want what the
+example had said."""
+_SAVED_BOARD: Final = _example(1, EventType.ADD_TO_WISHLIST, "Oak Chess Board", "Rook", "Games", "Chess")
+_VIEWED_REEL: Final = _example(2, EventType.VIEW_ITEM, "Tarn Fly Reel", "Tarn", "Angling", "Reels")
+_TURN_EXAMPLE: Final = (
+    (_SAVED_BOARD, _VIEWED_REEL),
+    InterestTurn(("Games",), ("Angling",), (_SAVED_BOARD,), (_VIEWED_REEL,)),
+    [([3], "You turned from Games to Angling."), ([2], "You viewed Tarn Fly Reel.")],
+    ["reel", "angling"],
+)
 
 
-def render_interest_words(steps: Sequence[Step], said: str = "") -> Prompt:
-    """Asks about `fitting(steps, said)`: line n of the prompt is the n-th of those. Raises ValueError without steps."""
+def render_interest_words(steps: Sequence[Step], said: str = "", turn: InterestTurn | None = None) -> Prompt:
+    """Asks about `fitting(steps, said, turn)`: line n of the prompt is the n-th of those, the one after them the turn.
+
+    Raises ValueError without steps.
+    """
     if not steps:
         raise ValueError("a description needs at least one step")
-    shown = fitting(steps, said)
-    return Prompt(NAME, (*_beginning(), _user(shown, said)), ANSWER_TOKENS, _schema(shown))
+    shown = fitting(steps, said, turn)
+    return Prompt(NAME, (*_beginning(turn), _user(shown, said, turn)), ANSWER_TOKENS, _schema(shown, turn))
 
 
-def fitting(steps: Sequence[Step], said: str = "") -> tuple[Step, ...]:
+def fitting(steps: Sequence[Step], said: str = "", turn: InterestTurn | None = None) -> tuple[Step, ...]:
     """The latest of `steps` that the prompt has room for, at least one; the same when applied twice."""
-    budget = PROMPT_TOKENS - sum(tokens_at_most(message.content) for message in _beginning())
+    budget = PROMPT_TOKENS if turn is None else PROMPT_TOKENS + TURN_TOKENS
+    budget -= sum(tokens_at_most(message.content) for message in _beginning(turn))
     shown = tuple(steps[-MOST_STEPS:])
-    while len(shown) > 1 and tokens_at_most(_user(shown, said).content) > budget:
+    while len(shown) > 1 and tokens_at_most(_user(shown, said, turn).content) > budget:
         shown = shown[1:]
     return shown
 
@@ -190,33 +192,45 @@ def write_interest_words(worded: Worded) -> str:
     return json.dumps({"sentences": sentences, "query": worded.query.split()})
 
 
-def describe(steps: Sequence[Step], interests: Sequence[Interest] = (), said: str = "") -> Described:
-    """The same from what is known, without a model: the latest steps, the strongest topics, the brand or the trend.
+def describe(
+    steps: Sequence[Step], interests: Sequence[Interest] = (), said: str = "", turn: InterestTurn | None = None
+) -> Described:
+    """The same from what is known, without a model: a turn, the latest steps, the topics, the brand or the trend.
 
     Two or three sentences; fewer where the feed gives a product no brand and no category, none without steps.
     """
     if not steps:
         return Described((), _query((), (), said))
-    sentences = [_latest(steps), _topics(interests), _brand(steps), _trend(interests)]
+    turned = None if turn is None else told_of(turn)
+    # What somebody turned to is what it is lately: said once.
+    sentences = [turned, _latest(steps), None if turned else _topics(interests), _brand(steps), _trend(interests)]
     told = [sentence for sentence in sentences if sentence is not None]
     return Described(tuple(told[:MOST_SENTENCES]), _query(steps, interests, said))
 
 
-def _beginning() -> tuple[ChatMessage, ...]:
-    """What never changes: an engine keeps its prefix."""
+def told_of(turn: InterestTurn) -> Sentence | None:
+    """The template's sentence of a turn, with the events that show it."""
+    text = turn_told(turn)
+    return Sentence(text, turn.evidence) if text else None
+
+
+def _beginning(turn: InterestTurn | None) -> tuple[ChatMessage, ...]:
+    """What never changes, but for one more example where there is a turn: an engine keeps its prefix."""
     system = template(SYSTEM_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE).strip()
     messages = [ChatMessage("system", system)]
-    for steps, sentences, query in _EXAMPLES:
+    for steps, turned, sentences, query in _EXAMPLES if turn is None else (*_EXAMPLES, _TURN_EXAMPLE):
         told = tuple(NumberedSentence(text, tuple(lines)) for lines, text in sentences)
         answer = write_interest_words(Worded(told, " ".join(query)))
-        messages += [_user(steps, ""), ChatMessage("assistant", answer)]
+        messages += [_user(steps, "", turned), ChatMessage("assistant", answer)]
     return tuple(messages)
 
 
-def _user(steps: Sequence[Step], said: str) -> ChatMessage:
+def _user(steps: Sequence[Step], said: str, turn: InterestTurn | None) -> ChatMessage:
     lines = [{"act": step.act, "title": short_title(step.product), "origin": _origin(step.product)} for step in steps]
     spoken = plain(said, SAID_CHARACTERS)
-    content = template(USER_TEMPLATE).render(open=FENCE_OPEN, close=FENCE_CLOSE, lines=lines, said=spoken)
+    content = template(USER_TEMPLATE).render(
+        open=FENCE_OPEN, close=FENCE_CLOSE, lines=lines, turned=turn_line(turn) if turn else "", said=spoken
+    )
     return ChatMessage("user", content.strip())
 
 
@@ -238,16 +252,18 @@ def _origin(product: Product) -> str:
     return "; ".join(filter(None, ("" if named else brand, *(plain(name, 40) for name in product.categories[-1:]))))
 
 
-def _schema(steps: Sequence[Step]) -> str:
+def _schema(steps: Sequence[Step], turn: InterestTurn | None) -> str:
     """Numbers come before the words that rest on them, so that the words are written for those lines.
 
     The query is a list, because a small model rambles in a string.
     """
     openings = [_OPENINGS[act] for act in dict.fromkeys(step.act for step in steps)]
-    pattern = rf"^You ({'|'.join([*openings, 'are interested in'])}) [A-Za-z0-9 ,.'&-]{{3,80}}\.$"
-    numbers = {"enum": list(range(1, len(steps) + 1))}
+    openings += ["are interested in", *([_TURNED] if turn else [])]
+    pattern = rf"^You ({'|'.join(openings)}) [A-Za-z0-9 ,.'&-]{{3,80}}\.$"
+    lines = len(steps) + (turn is not None)
+    numbers = {"enum": list(range(1, lines + 1))}
     sentence = _object(
-        events={"type": "array", "items": numbers, "minItems": 1, "maxItems": min(len(steps), 3)},
+        events={"type": "array", "items": numbers, "minItems": 1, "maxItems": min(lines, 3)},
         text={"type": "string", "pattern": pattern},
     )
     word = {"type": "string", "pattern": "^[A-Za-z0-9'-]{2,20}$"}

@@ -66,6 +66,8 @@ class Drift:
     """Ids: events of the topics before, then of those after, each in the order in which they happened."""
     confidence: float
     """Posterior probability of a change there, 0.5 to 1."""
+    shown_before: int = 0
+    """How many of `evidence` lie before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ def _drift(seen: _Seen, around: tuple[int, int, int], confidence: float) -> Drif
         after=tuple(name for code in after if (name := seen.names[code])),
         evidence=tuple(steps.events[seen.kept[place]].id for place in (*shown_before, *shown_after)),
         confidence=confidence,
+        shown_before=len(shown_before),
     )
 
 

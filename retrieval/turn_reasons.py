@@ -82,7 +82,7 @@ def _shares(steps: Steps, topics: Mapping[str, Topic], part: slice) -> dict[str,
 def _of_drifts(steps: Steps, topics: Mapping[str, Topic], now: datetime) -> dict[str, Reason]:
     """Broad topic → what may be said of it; of the latest turn only, so that nobody turned to two things at once."""
     drifts = drifts_in(steps, topics)
-    if not drifts or not _is_news(drifts[-1], now):
+    if not drifts or not is_news(drifts[-1], now):
         return {}
     since = drifts[-1].since or now
     said = "You turned to {} this week" if now - since <= THIS_WEEK else "Lately you turned to {}"
@@ -93,7 +93,8 @@ def _of_drifts(steps: Steps, topics: Mapping[str, Topic], now: datetime) -> dict
     }
 
 
-def _is_news(drift: Drift, now: datetime) -> bool:
+def is_news(drift: Drift, now: datetime) -> bool:
+    """Sure enough, and recent enough, to be told to the person."""
     return drift.confidence >= CONFIDENT and drift.since is not None and now - drift.since <= LATELY
 
 

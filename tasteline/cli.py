@@ -817,6 +817,7 @@ class Part(StrEnum):
     UNDERSTANDING = "understanding"
     JUDGING = "judging"
     INTERESTS = "interests"
+    TURNS = "turns"
 
 
 @evaluate.command("assistant")
@@ -867,6 +868,12 @@ def _assistant_reports(
         from eval.understanding import score
 
         yield "", score.run(settings, "dev" if split == "dev" else "test", tuned=tuned)
+    elif part is Part.TURNS:
+        from eval import turn_words
+
+        with progress_bar("visiting") as advance:
+            reports = turn_words.run(settings, "valid" if split == "valid" else "test", progress=advance)
+        yield from reports.items()
     elif data is None or (part is Part.JUDGING and search_data is None):
         fail(f"--part {part} needs --data{' and --search-data' if part is Part.JUDGING else ''}", 2)
     elif part is Part.INTERESTS:

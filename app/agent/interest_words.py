@@ -1,40 +1,41 @@
 """What a person is drawn to, in words that their own events bear out, and a query to retrieve by.
 
 Takes a person (stored history, the steps of a session, what they say); gives two or three sentences, each with the
-events that it rests on, and the query. A language model may word them; each of its sentences is checked here against
-the events that it quotes, and one that fails gives way to the template's. The check is closed by default: a sentence
-has one of a few openings, which claim no more than an event shows, and everything after it is said of one product.
+events that it rests on, and the query. A language model may word them; each of its sentences is checked against the
+events that it quotes (`app.agent.interest_check`), and one that fails gives way to the template's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import UTC, datetime
+from typing import Final
 
-from app.agent.grounding import CLAIM, product_words, root, roots
-from app.agent.grounding import phrase_pattern as phrase
+from app.agent.grounding import product_words, root, roots
+from app.agent.interest_check import LINKING, TOKEN, Why, check_sentence
+from app.agent.interest_turn import latest_turn
 from app.agent.voice import TEMPLATES
 from app.llm.asking import Asker
-from prompts import view
+from prompts.interest_turn import InterestTurn
 from prompts.interest_words import (
     MOST_SENTENCES,
     QUERY_WORDS,
     Described,
-    NumberedSentence,
     Sentence,
-    Step,
     Worded,
     describe,
     fitting,
     read_interest_words,
     render_interest_words,
+    told_of,
 )
 from prompts.prompt import Outcome
+from prompts.step import Step
 from prompts.untrusted import plain
+from retrieval.drifts import Drift
 from retrieval.interests import interests, touched_products
 from retrieval.live import LiveIndex
 from tasteline.ports import EventStore
@@ -48,37 +49,8 @@ STEPS_DESCRIBED = 12
 """Most recent products that the template looks at; the model gets as many as its prompt has room for."""
 TIMEOUT_SECONDS = 4.0
 
-Why = Literal["unquoted", "unfinished", "opening", "claim", "word", "empty"]
 CERTAIN: Final[frozenset[Outcome | None]] = frozenset([None, "ok", "wrong_format", "repetition", "missing"])
 """Outcomes that would be the same again; a late or broken engine may do better the next time, so those are not kept."""
-
-_VERBS: Final = {
-    "bought": "bought", "purchased": "bought", "ordered": "bought",
-    "viewed": "viewed", "looked at": "viewed", "browsed": "viewed", "were looking at": "viewed",
-    "saved": "saved", "wishlisted": "saved",
-    "put": "put in the cart", "added": "put in the cart",
-}  # fmt: skip
-"""Verb → the act that every product it is said of must have seen."""
-_ACT = re.compile(
-    r"(?:(?:you|you've|have|also|then|recently|just|lately)\s+)*(?P<verb>" + "|".join(_VERBS) + r")\b", re.IGNORECASE
-)
-_DRAWN = re.compile(
-    r"you (?:also )?(?:are|seem|seem to be|may be|might be) (?:also )?(?:interested in|drawn to)\b"
-    r"|you (?:also )?(?:may|might|seem to) (?:also )?(?:like|enjoy)\b"
-    r"|you (?:also )?(?:show|have shown|have) (?:an )?interest in\b",
-    re.IGNORECASE,
-)
-"""What any event shows: attention. Not "you need", "you own", "you are a", "your skin"."""
-_IN_CART = re.compile(r"\s*\b(?:in|into|to)\s+(?:the|your)\s+(?:shopping\s+)?cart\b", re.IGNORECASE)
-_PART = re.compile(r"\s*[,;:()]\s*|\s+(?:and|or|but|&|–|—|-)\s+|(?<=[.!])\s+", re.IGNORECASE)
-_TOKEN = re.compile(r"[^\W_][\w'’.%/-]*")
-_LINKING_WORDS = """
-a an the this that these those some several few both of for from in on at by with about to also too then and or it its
-them product products item items thing things kind kinds sort type types brand category such as
-"""
-_LINKING: Final = frozenset(_LINKING_WORDS.split())
-"""Words that say nothing by themselves. Fewer than `harmless_words`, which praise and speak to the shopper: a sentence
-about a person may do neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +104,34 @@ class _Known:
 
     steps: tuple[Step, ...]
     interests: tuple[Interest, ...]
+    turn: InterestTurn | None
+    """The latest of their interests, where it may be told."""
     key: tuple[object, ...]
     """Changes with everything that the words are made of, but for who writes them."""
     erasures: int
 
 
 class InterestWriter:
-    """One for each language model. `describes`: let it word them, where it is there; templates otherwise."""
+    """One for each language model. `describes`: let it word them, where it is there; templates otherwise.
+
+    `now` says what is lately: an older turn is not told.
+    """
 
     def __init__(
-        self, asker: Asker, live: LiveIndex, events: EventStore, describes: bool, kept: KeptWords | None = None
+        self,
+        asker: Asker,
+        live: LiveIndex,
+        events: EventStore,
+        describes: bool,
+        kept: KeptWords | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._asker = asker
         self._live = live
         self._events = events
         self._describes = describes
         self._kept = KeptWords() if kept is None else kept
+        self._now = now
 
     async def of(
         self,
@@ -156,12 +140,14 @@ class InterestWriter:
         said: str = "",
         timeout: float = TIMEOUT_SECONDS,
         session_id: str | None = None,
+        drifts: Sequence[Drift] | None = None,
     ) -> InterestWords:
         """`session`: steps that came with the request, oldest first; they follow what is stored.
 
-        Never raises for anything that an engine does.
+        `drifts`: of this person, where the caller has found them already. Never raises for anything that an engine
+        does.
         """
-        known = await asyncio.to_thread(self._known, user_id, session_id, tuple(session), said)
+        known = await asyncio.to_thread(self._known, user_id, session_id, tuple(session), said, drifts)
         model = self._model
         key = (model, *known.key)
         if (before := self._kept.of(key, known.erasures)) is not None:
@@ -181,14 +167,22 @@ class InterestWriter:
         self, user_id: str | None, session_id: str | None, timeout: float, session: Sequence[Event] = ()
     ) -> str:
         """For `RecommendationQuery.wish`: the words where they may help, else nothing (see `retrieval_query`)."""
-        if user_id is None and session_id is None and not session:
-            return ""
-        words = await self.of(user_id, session, timeout=timeout, session_id=session_id)
         known = user_id is not None or session_id is not None
         stored = await asyncio.to_thread(self._events.history, user_id, session_id) if known else []
-        return retrieval_query(words, [*stored, *session])
+        history = [*stored, *session]
+        if not is_short(history):
+            return ""
+        words = await self.of(user_id, session, timeout=timeout, session_id=session_id)
+        return retrieval_query(words, history)
 
-    def _known(self, user_id: str | None, session_id: str | None, session: tuple[Event, ...], said: str) -> _Known:
+    def _known(
+        self,
+        user_id: str | None,
+        session_id: str | None,
+        session: tuple[Event, ...],
+        said: str,
+        drifts: Sequence[Drift] | None,
+    ) -> _Known:
         erasures = self._events.erasures()
         stored = self._events.history(user_id, session_id) if user_id is not None or session_id is not None else []
         history = [*stored, *session]
@@ -203,19 +197,23 @@ class InterestWriter:
             )
             named = tuple(interests(history, product))
             revision = indexes.revision
+        turn = latest_turn(history, self._live, self._now(), drifts)
+        turned = (turn.before, turn.after, turn.evidence) if turn else None
         # Ids of steps that came with a request are nobody's own: "step-0" of one session is not that of another.
         latest = tuple((event.id, event.type, event.product_id) for event in (*stored[-1:], *session))
-        return _Known(steps, named, (user_id, session_id, len(stored), latest, revision, said), erasures)
+        key = (user_id, session_id, len(stored), latest, revision, said, turned)
+        return _Known(steps, named, turn, key, erasures)
 
     async def _worded(self, known: _Known, said: str, timeout: float) -> InterestWords:
-        told = describe(known.steps, known.interests, said)
+        told = describe(known.steps, known.interests, said, known.turn)
         if not (self._describes and self._asker.available and known.steps):
             return InterestWords(told.sentences, told.query)
-        prompt = render_interest_words(known.steps, said)
+        prompt = render_interest_words(known.steps, said, known.turn)
         reading = await self._asker.ask(prompt, read_interest_words, timeout)
         if reading.value is None:
             return InterestWords(told.sentences, told.query, outcome=reading.outcome)
-        return _joined(reading.value, fitting(known.steps, said), told, said, self._asker.name)
+        shown = fitting(known.steps, said, known.turn)
+        return _joined(reading.value, shown, known.turn, told, said, self._asker.name)
 
 
 def retrieval_query(words: InterestWords, history: Sequence[Event], said: str = "") -> str:
@@ -223,8 +221,12 @@ def retrieval_query(words: InterestWords, history: Sequence[Event], said: str = 
 
     They may where the shopper says something, and where what they did is too little to go by.
     """
-    touched = len({event.product_id for event in history if event.product_id})
-    return words.query if said.strip() or 0 < touched <= SHORT_HISTORY else ""
+    return words.query if said.strip() or is_short(history) else ""
+
+
+def is_short(history: Sequence[Event]) -> bool:
+    """Something, and so little that words about it may find what counts do not."""
+    return 0 < len({event.product_id for event in history if event.product_id}) <= SHORT_HISTORY
 
 
 def steps_of(history: Sequence[Event], products: dict[str, Product]) -> tuple[Step, ...]:
@@ -233,102 +235,17 @@ def steps_of(history: Sequence[Event], products: dict[str, Product]) -> tuple[St
     return tuple(Step(item.last, products[item.product_id]) for item in touched[-STEPS_DESCRIBED:])
 
 
-def check_sentence(sentence: NumberedSentence, steps: Sequence[Step]) -> Sentence | Why:
-    """The sentence with those of its events that bear it out, or why it may not be said.
-
-    >>> from tasteline.types import EventType
-    >>> steps = [Step(Event("e1", EventType.PURCHASE), Product("1", "Willow Teapot", categories=("Kitchen", "Tea")))]
-    >>> check_sentence(NumberedSentence("You bought a teapot.", (1,)), steps)
-    Sentence(text='You bought a teapot.', event_ids=('e1',))
-    >>> check_sentence(NumberedSentence("You viewed a teapot.", (1,)), steps)
-    'word'
-    >>> check_sentence(NumberedSentence("You love tea.", (1,)), steps)
-    'opening'
-    """
-    quoted = [steps[line - 1] for line in sentence.lines if 1 <= line <= len(steps)]
-    if not quoted or len(quoted) < len(sentence.lines):
-        return "unquoted"
-    text = plain(sentence.text, 240)
-    if not text.endswith((".", "!")) or not text.startswith("You"):
-        return "unfinished"
-    if CLAIM.search(_without_titles(text, quoted)):
-        return "claim"
-    parts = _said(text)
-    if parts is None:
-        return "opening"
-    borne: dict[str, None] = {}
-    for act, part in parts:
-        bearing = [step for step in quoted if act in (None, step.act) and _covers(step.product, part)]
-        if not bearing:
-            return "word"
-        borne |= dict.fromkeys(step.event.id for step in bearing)
-    return Sentence(text, tuple(borne)) if borne else "empty"
-
-
-def _said(text: str) -> list[tuple[str | None, str]] | None:
-    """(act, words) of each part of a sentence that says something; None where it has no such opening.
-
-    The act is None where any will do. It holds until the next verb: "You saved a cup and a pot, and bought tea."
-    """
-    drawn = _DRAWN.match(text)
-    act: str | None = None
-    parts: list[tuple[str | None, str]] = []
-    for place, piece in enumerate(_PART.split(text[drawn.end() :] if drawn else text)):
-        verb = _ACT.match(piece)
-        if verb is not None:
-            act = _VERBS[verb["verb"].casefold()]
-        elif place == 0 and drawn is None:
-            return None
-        said = piece[verb.end() :] if verb else piece
-        if act == "put in the cart":
-            said = _IN_CART.sub("", said)
-        if _telling(said):
-            parts.append((act, said))
-    return parts
-
-
-def _telling(text: str) -> list[str]:
-    tokens = (token.rstrip(".'’-/") for token in _TOKEN.findall(text.casefold()))
-    return [token for token in tokens if token and token not in _LINKING]
-
-
-def _covers(product: Product, text: str) -> bool:
-    """Is every telling word one of the product's, and every figure one of its title, of the same thing?
-
-    A brand is named as it is written: "a body shop" is not The Body Shop.
-    """
-    known = product_words(product)
-    brand = plain(product.brand or "", 60)
-    if brand and brand not in text and set(map(root, _telling(text))) <= set(roots(brand)):
-        return False
-    tokens = [token.rstrip(".'’-/") for token in _TOKEN.findall(text.casefold())]
-    title = f" {' '.join(token.rstrip('.,') for token in _TOKEN.findall(view.title(product, 200).casefold()))} "
-    for place, token in enumerate(tokens):
-        if any(character.isdigit() for character in token):
-            if f" {' '.join(tokens[place : place + 2])} " not in title:
-                return False
-        elif token not in _LINKING and root(token) not in known and not all(r in known for r in roots(token)):
-            return False
-    return True
-
-
-def _without_titles(text: str, steps: Sequence[Step]) -> str:
-    """What is left when titles, or beginnings of them, are taken out: their words are quoted, not claimed."""
-    for step in steps:
-        words = view.title(step.product, 120).removesuffix("...").split()
-        for count in range(len(words), 1, -1):
-            text, times = phrase(" ".join(words[:count])).subn(" ", text)
-            if times:
-                break
-    return text
-
-
-def _joined(worded: Worded, steps: Sequence[Step], told: Described, said: str, engine: str) -> InterestWords:
-    """The model's sentences that hold, the template's in the place of the others."""
-    judged = [check_sentence(sentence, steps) for sentence in worded.sentences]
+def _joined(
+    worded: Worded, steps: Sequence[Step], turn: InterestTurn | None, told: Described, said: str, engine: str
+) -> InterestWords:
+    """The model's sentences that hold, the template's in the place of the others; a turn is told by one of them."""
+    judged = [check_sentence(sentence, steps, turn) for sentence in worded.sentences]
     kept = [sentence for sentence in judged if isinstance(sentence, Sentence)]
-    spare = sorted(told.sentences, key=lambda sentence: _overlap(sentence, kept))
-    chosen: list[Sentence] = []
+    turned = told_of(turn) if turn else None
+    untold = turned if turned and not any(_tells(sentence, turned) for sentence in kept) else None
+    others = [sentence for sentence in told.sentences if sentence != turned]
+    spare = sorted(others, key=lambda sentence: _overlap(sentence, kept))
+    chosen: list[Sentence] = [untold] if untold else []
     for sentence in judged:
         if isinstance(sentence, Sentence):
             chosen.append(sentence)
@@ -347,6 +264,11 @@ def _joined(worded: Worded, steps: Sequence[Step], told: Described, said: str, e
     )
 
 
+def _tells(sentence: Sentence, turned: Sentence) -> bool:
+    """Of the same turn? Only a sentence that tells of it has all of its events."""
+    return set(turned.event_ids) <= set(sentence.event_ids)
+
+
 def _overlap(sentence: Sentence, kept: Sequence[Sentence]) -> float:
     """Share of its events that are told of already: what adds most comes first."""
     told = {event_id for other in kept for event_id in other.event_ids}
@@ -358,8 +280,8 @@ def _query_of(query: str, products: Sequence[Product], said: str) -> str:
     spoken = plain(said)
     known = {word for product in products for word in product_words(product)} | set(roots(spoken))
     words: dict[str, str] = {}
-    for token in [*_TOKEN.findall(spoken), *_TOKEN.findall(plain(query))]:
+    for token in [*TOKEN.findall(spoken), *TOKEN.findall(plain(query))]:
         word = token.rstrip(".'’-/")
-        if word.casefold() not in _LINKING and root(word.casefold()) in known:
+        if word.casefold() not in LINKING and root(word.casefold()) in known:
             words.setdefault(root(word.casefold()), word)
     return " ".join(list(words.values())[:QUERY_WORDS])

@@ -92,7 +92,8 @@ async def interests(user_id: Id, shop: TheShop) -> Response:
     found, moved = await in_worker(
         shop, lambda: (shop.recommender.interests(user_id), turning_of(user_id, shop.store, shop.live))
     )
-    words = await shop.tasks(user_id).writer.of(user_id, timeout=shop.settings.deadline_seconds)
+    writer = shop.tasks(user_id).writer
+    words = await writer.of(user_id, timeout=shop.settings.deadline_seconds, drifts=moved.drifts)
     return answer(
         InterestsOverTimeResponse(
             user_id=user_id,

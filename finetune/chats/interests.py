@@ -1,7 +1,8 @@
 """What a person is drawn to, in words that their own steps bear out: answers by template, kept where the check lets
 them pass.
 
-Takes people's events, how the service makes steps of them, and its check of a sentence; gives rows. The template varies
+Takes people's events, how the service makes steps of them and finds a turn in them, and its check of a sentence; gives
+rows. Where somebody has turned, the first sentence of the answer says so. The template varies
 what a small model would else repeat, and says nothing that the check, which is the service's own, does not find in the
 lines that the sentence quotes. A sentence that fails is not shown to a model as a good one.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -18,11 +20,11 @@ import numpy as np
 from finetune.chats.drawing import drawn
 from finetune.chats.parts import Cut, Part
 from finetune.examples import ChatExample
+from prompts.interest_turn import InterestTurn, names
 from prompts.interest_words import (
     ASKED_SENTENCES,
     ASKED_WORDS,
     NumberedSentence,
-    Step,
     Worded,
     fitting,
     render_interest_words,
@@ -30,12 +32,15 @@ from prompts.interest_words import (
     write_interest_words,
 )
 from prompts.prompt import Prompt
+from prompts.step import Step
 from tasteline.types import Event
 
 StepsOf = Callable[[Sequence[Event]], Sequence[Step]]
 """A history, oldest first → steps as the service makes them."""
-Holds = Callable[[NumberedSentence, Sequence[Step]], bool]
-"""Would the service show this sentence about these steps?"""
+TurnOf = Callable[[Sequence[Event]], InterestTurn | None]
+"""A history, oldest first → its latest turn as the service would tell it at the last event."""
+Holds = Callable[[NumberedSentence, Sequence[Step], InterestTurn | None], bool]
+"""Would the service show this sentence about these steps and this turn?"""
 
 _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "bought": ("You bought {}.",),
@@ -43,7 +48,10 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "saved": ("You saved {}.",),
     "viewed": ("You viewed {}.", "You looked at {}."),
 }
+_TURNED: Final = ("You turned from {} to {}.", "You turned from {} to {} lately.")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z'-]{2,19}")
+LOOKED_AT = 6
+"""More moments of a person where a turn is looked for: one of twenty has one, too few to learn from."""
 TITLES = 2
 """In one sentence, at most."""
 
@@ -51,6 +59,7 @@ TITLES = 2
 def interest_chats(
     people: Mapping[str, Sequence[Event]],
     steps_of: StepsOf,
+    turn_of: TurnOf,
     holds: Holds,
     *,
     part: Part,
@@ -58,17 +67,22 @@ def interest_chats(
     each: int = 2,
     seed: int,
 ) -> Iterator[ChatExample]:
-    """Rows of at most `each` moments of a person, drawn. `people`: events by user id, oldest first."""
+    """Rows of at most `each` moments of a person, drawn, and of one more where they had turned, if one is seen.
+
+    `people`: events by user id, oldest first.
+    """
     rng = np.random.default_rng([seed, part == "valid", 3])
     for user_id, events in people.items():
         moments = [place for place, event in enumerate(events) if cut.takes(part, user_id, event.time)]
-        for chosen in sorted(rng.permutation(len(moments))[:each]):
-            last = events[moments[chosen]]
-            steps = steps_of(events[: moments[chosen] + 1])
+        order = [moments[place] for place in rng.permutation(len(moments))]
+        turned = (place for place in order[each : each + LOOKED_AT] if turn_of(events[: place + 1]))
+        for chosen in sorted({*order[:each], *islice(turned, 1)}):
+            last, history = events[chosen], events[: chosen + 1]
+            steps, turn = steps_of(history), turn_of(history)
             if not steps:
                 continue
-            prompt = render_interest_words(steps)
-            answer = worded(fitting(steps), spoken(prompt), holds, rng)
+            prompt = render_interest_words(steps, turn=turn)
+            answer = worded(fitting(steps, turn=turn), turn, spoken(prompt), holds, rng)
             if answer is not None:
                 yield ChatExample(
                     task="interests",
@@ -85,18 +99,32 @@ def spoken(prompt: Prompt) -> re.Pattern[str]:
     return re.compile(schema["properties"]["sentences"]["items"]["properties"]["text"]["pattern"])
 
 
-def worded(steps: Sequence[Step], allowed: re.Pattern[str], holds: Holds, rng: np.random.Generator) -> Worded | None:
+def worded(
+    steps: Sequence[Step],
+    turn: InterestTurn | None,
+    allowed: re.Pattern[str],
+    holds: Holds,
+    rng: np.random.Generator,
+) -> Worded | None:
     """Two sentences that hold, about different things, and words to search by; None where there are no such two."""
 
     def fits(sentence: NumberedSentence) -> bool:
-        return bool(allowed.search(sentence.text)) and holds(sentence, steps)
+        return bool(allowed.search(sentence.text)) and holds(sentence, steps, turn)
 
-    said = [next(filter(fits, each), None) for each in (_done(steps, rng), _drawn_to(steps, rng))]
+    tellers = (_turned(turn, len(steps) + 1, rng), _done(steps, rng), _drawn_to(steps, rng))
+    said = [next(filter(fits, each), None) for each in tellers]
     kept = [sentence for sentence in said if sentence is not None]
     words = _query(steps)
     if len(kept) < ASKED_SENTENCES or not words:
         return None
     return Worded(tuple(kept[:ASKED_SENTENCES]), " ".join(words))
+
+
+def _turned(turn: InterestTurn | None, line: int, rng: np.random.Generator) -> Iterator[NumberedSentence]:
+    """The turn, in the order and the names of its line."""
+    if turn is not None:
+        sides = (" and ".join(names(side)) for side in (turn.before, turn.after))
+        yield NumberedSentence(drawn(_TURNED, rng).format(*sides), (line,))
 
 
 def _done(steps: Sequence[Step], rng: np.random.Generator) -> Iterator[NumberedSentence]:

@@ -171,7 +171,9 @@ def test_a_turn_of_interests_is_drawn_told_and_moves_with_what_is_opened(
     visit: Visit, person: dict[str, str], shop_url: str
 ) -> None:
     page = visit(f"#person={person['user_id']}", width=390)
-    turned = page.request.get(f"{shop_url}/v1/users/{person['user_id']}/interests").json()["drifts"][-1]
+    answer = page.request.get(f"{shop_url}/v1/users/{person['user_id']}/interests").json()
+    turned = answer["drifts"][-1]
+    expect(page.locator("#interests-words")).to_contain_text(answer["summary"][0]["text"])
     told = page.locator("#turns li").first
     expect(told).to_contain_text(turned["to"][0])
     expect(told).to_contain_text(turned["from"][0])

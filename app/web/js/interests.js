@@ -51,12 +51,20 @@ function choose(lines, marks) {
   return lasting.filter((line) => chosen.has(line)).sort((a, b) => shown(b) - shown(a));
 }
 
-function show({ interests: found, timeline, drifts }) {
+/** What the service says of the shopper in sentences: the template's, or a model's that its check let pass. */
+function inWords(summary) {
+  const words = byId("interests-words");
+  words.textContent = summary.map((sentence) => sentence.text).join(" ");
+  words.hidden = summary.length === 0;
+}
+
+function show({ interests: found, summary, timeline, drifts }) {
   const lines = timeline.groups.length ? timeline.groups : timeline.topics;
   const marks = lines.length ? marksOf(timeline, drifts) : [];
   const top = choose(lines, marks);
   const scale = scaleOf(top);
   byId("interests-none").hidden = top.length > 0;
+  inWords(summary);
   byId("interests-legend").hidden = top.length === 0;
   const list = byId("topics");
   glide(list, () => list.replaceChildren(...top.map((line) => topic(line, timeline, marks, scale))));
@@ -67,7 +75,7 @@ function show({ interests: found, timeline, drifts }) {
   before = new Map(lines.map((line) => [line.topic, line.short_term.at(-1)]));
 }
 
-const NOTHING = { interests: [], timeline: { unit: "step", moments: [], topics: [], groups: [] }, drifts: [] };
+const NOTHING = { interests: [], summary: [], timeline: { unit: "step", moments: [], topics: [], groups: [] }, drifts: [] };
 
 /** Fetches and shows the interests of whoever is shopping. Without an answer the last picture stays. */
 export async function refreshInterests() {

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.agent import interest_words
+from app.agent.interest_check import check_sentence
 from app.agent.interest_words import (
     InterestWords,
     InterestWriter,
     KeptWords,
-    check_sentence,
     retrieval_query,
 )
 from app.agent.voice import TEMPLATES
@@ -24,7 +24,8 @@ from app.llm.asking import Asker
 from app.llm.live import LiveLanguageModel
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
-from prompts.interest_words import NumberedSentence, Sentence, Step
+from prompts.interest_words import NumberedSentence, Sentence
+from prompts.step import Step
 from tasteline.types import Event, EventType, Product
 from tests.unit.prompts.attacks import ATTACKS
 from tests.unit.retrieval.small_shop import SmallShop, event, product

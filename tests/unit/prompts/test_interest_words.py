@@ -15,7 +15,6 @@ from prompts.interest_words import (
     MOST_STEPS,
     PROMPT_TOKENS,
     NumberedSentence,
-    Step,
     Worded,
     describe,
     fitting,
@@ -23,6 +22,7 @@ from prompts.interest_words import (
     render_interest_words,
 )
 from prompts.prompt import tokens_at_most
+from prompts.step import Step
 from tasteline.types import Event, EventType, Interest, Product
 from tests.unit.prompts.attacks import ATTACKS
 

@@ -14,7 +14,9 @@ import jsonschema_rs
 import numpy as np
 import pytest
 
-from app.agent.interest_words import InterestWriter, check_sentence, steps_of
+from app.agent.interest_check import check_sentence
+from app.agent.interest_turn import latest_turn
+from app.agent.interest_words import InterestWriter, steps_of
 from app.agent.judging import JUDGED as SERVED
 from app.agent.judging import Judge
 from app.llm.asking import Asker
@@ -25,11 +27,16 @@ from finetune.chats.interests import interest_chats
 from finetune.chats.judging import JUDGED, judging_chats, need_of, turns_of
 from finetune.chats.parts import Cut, Part
 from finetune.examples import ChatExample
-from prompts.interest_words import Sentence, Step, fitting, read_interest_words, render_interest_words
+from prompts.interest_turn import InterestTurn
+from prompts.interest_words import NumberedSentence, Sentence, fitting, read_interest_words, render_interest_words
 from prompts.judging import product_line
+from prompts.step import Step
+from retrieval.live import LiveIndex
 from tasteline.types import ChatMessage, Event, EventType, Product, RankedProduct, Ranking, Scores
-from tests.unit.finetune.chats.people import people, products
+from tests.unit.finetune.chats.people import END, people, products
 from tests.unit.retrieval.small_shop import SmallShop
+from tests.unit.retrieval.turns import PRODUCTS
+from tests.unit.retrieval.turns import turned as turned_history
 
 SEED = 0
 CUT = Cut.of((event.time for events in people().values() for event in events), SEED)
@@ -49,12 +56,22 @@ def judged(part: Part) -> tuple[ChatExample, ...]:
 
 @cache
 def told(part: Part) -> tuple[ChatExample, ...]:
-    steps = interest_chats(people(), steps_made, sentence_holds, part=part, cut=CUT, seed=SEED)
+    steps = interest_chats(people(), steps_made, turn_found, sentence_holds, part=part, cut=CUT, seed=SEED)
     return tuple(steps)
 
 
 def steps_made(history: Sequence[Event]) -> Sequence[Step]:
     return steps_of(history, dict(products()))
+
+
+@cache
+def demo_live() -> LiveIndex:
+    return SmallShop(list(products().values())).live
+
+
+def turn_found(history: Sequence[Event], live: LiveIndex | None = None) -> InterestTurn | None:
+    now = history[-1].time
+    return latest_turn(history, live or demo_live(), now) if now else None
 
 
 class Listening(ScriptedLanguageModel):
@@ -170,11 +187,14 @@ def test_interests_are_asked_in_the_bytes_of_the_service_and_pass_its_check() ->
         steps = [event for event in events if event.product_id in known]
         shop.append(*steps)
         history = shop.store.history(user_id)
+        if not history:
+            continue
         model = ScriptedLanguageModel(["{}"])
-        asyncio.run(InterestWriter(Asker(model, Metrics()), shop.live, shop.store, describes=True).of(user_id))
+        asyncio.run(writer_at(history, shop, model).of(user_id))
         made = interest_chats(
             {user_id: history},
             lambda events: steps_of(events, known),
+            lambda events: turn_found(events, shop.live),
             sentence_holds,
             part="train",
             cut=Cut(None, _seed_where(user_id, "train")),
@@ -188,23 +208,66 @@ def test_interests_are_asked_in_the_bytes_of_the_service_and_pass_its_check() ->
     raise AssertionError(f"only {compared} people were asked about in the same bytes")
 
 
+def writer_at(history: Sequence[Event], shop: SmallShop, model: ScriptedLanguageModel) -> InterestWriter:
+    """The service's, at the moment of the last event."""
+    moment = history[-1].time or END
+    return InterestWriter(Asker(model, Metrics()), shop.live, shop.store, describes=True, now=lambda: moment)
+
+
+def test_a_turn_is_asked_about_in_the_bytes_of_the_service() -> None:
+    history = turned_history(before=8, after=4)
+    shop = SmallShop(PRODUCTS, history)
+    model = ScriptedLanguageModel(["{}"])
+    asyncio.run(writer_at(history, shop, model).of("anna"))
+    (sent,) = model.requests
+    assert "turned: from Kitchen to Outdoor" in sent[-1].content
+    rows = interest_chats(
+        {"anna": history},
+        lambda events: steps_of(events, {each.id: each for each in PRODUCTS}),
+        lambda events: turn_found(events, shop.live),
+        sentence_holds,
+        part="train",
+        cut=Cut(None, _seed_where("anna", "train")),
+        each=len(history),
+        seed=SEED,
+    )
+    last = [row for row in rows if row.time == history[-1].time]
+    assert [[(m.role, m.content.encode()) for m in row.messages] for row in last] == [
+        [(m.role, m.content.encode()) for m in sent]
+    ]
+    assert json.loads(last[0].answer)["sentences"][0]["text"].startswith("You turned from Kitchen to Outdoor")
+
+
 def test_an_answer_about_interests_is_read_and_every_sentence_holds() -> None:
     for user_id, events in people().items():
         for row in (row for row in told("train") if row.user_id == user_id):
             until = [event for event in events if event.time and row.time and event.time <= row.time]
             steps = steps_made(until)
-            prompt = render_interest_words(steps)
+            turn = turn_found(until)
+            prompt = render_interest_words(steps, turn=turn)
             if prompt.messages != row.messages:  # two events of one moment
                 continue
             jsonschema_rs.validate(json.loads(prompt.schema or ""), json.loads(row.answer))
             reading = read_interest_words(row.answer)
             assert reading.value is not None
             for sentence in reading.value.sentences:
-                assert isinstance(check_sentence(sentence, fitting(steps)), Sentence)
+                assert isinstance(check_sentence(sentence, fitting(steps, turn=turn), turn), Sentence)
+
+
+def test_who_has_turned_is_told_so_first_and_nobody_else_is() -> None:
+    turned = [row for row in told("train") if "turned: from" in row.messages[-1].content]
+    assert len(turned) >= 3
+    for row in told("train"):
+        sentences = json.loads(row.answer)["sentences"]
+        said = [" turned from " in sentence["text"] for sentence in sentences]
+        assert said == ([True, False] if row in turned else [False, False])
 
 
 def test_a_check_that_lets_nothing_pass_leaves_no_row() -> None:
-    assert not list(interest_chats(people(), steps_made, lambda s, steps: False, part="train", cut=CUT, seed=SEED))
+    def never(sentence: NumberedSentence, steps: Sequence[Step], turn: InterestTurn | None) -> bool:
+        return False
+
+    assert not list(interest_chats(people(), steps_made, turn_found, never, part="train", cut=CUT, seed=SEED))
 
 
 def test_candidates_are_what_the_service_recommends() -> None:
