@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from retrieval.drifts import MOST_VISITS, Drift, Sureness, drifts_of
+from retrieval.change_points import Sureness
+from retrieval.drifts import MOST_VISITS, Drift, drifts_of
 from retrieval.steps import Steps, steps_of
 from retrieval.turning import drifts_in
 from tasteline.types import Event
