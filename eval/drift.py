@@ -3,7 +3,8 @@
 Takes the demo shop's people, whose plans say when their interests change; asks after each of their visits what is said
 by then, and gives one result: share of the changes that were found, delay in events and days, false alarms for each
 year of a person. Settings are chosen on the people of `CHOSEN_ON`, at no more than `BUDGET` false alarms a year, and
-measured on those of `SEEDS`, whom nobody looked at while the method was made. Beside ours a rule that anybody would write first: a topic's recent share against its lasting one.
+measured on those of `SEEDS`, whom nobody looked at while the method was made. Beside ours a rule that anybody would
+write first: a topic's recent share against its lasting one.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def _apart(one: Shelves, other: Shelves) -> float:
 
 
 def _ours() -> Iterator[tuple[dict[str, float], Sayer]]:
-    for concentration, log_odds in product((0.6, 0.3), (-3.0, -2.5, -2.0, -1.5)):
+    for concentration, log_odds in product((0.6, 0.3), (-2.5, -2.0, -1.5)):
         sureness = Sureness(log_odds=log_odds, concentration=concentration)
         yield {"log_odds": log_odds, "concentration": concentration}, lambda p, s=sureness: _said(p, s)
 

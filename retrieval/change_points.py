@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from scipy.special import gammaln
@@ -24,6 +25,8 @@ NEIGHBOURHOODS = (4, 16)
 """Visits on each side that are compared for it, beside the whole stretch."""
 BASKETS = 0.05
 """Probability of the second model before the visits are looked at."""
+LARGEST = 600.0
+"""Logarithm of odds beyond which nothing is surer, and no number is large enough."""
 CHANGED = 2.0
 """Topics that a change moves in the second model, as expected."""
 
@@ -32,7 +35,7 @@ CHANGED = 2.0
 class Sureness:
     """What a change must show. Chosen on made-up people, see `eval.drift`, and on one part of real households."""
 
-    log_odds: float = -2.5
+    log_odds: float = -2.0
     """Of a change in a stretch of visits, before they are looked at (natural logarithm)."""
     concentration: float = 0.3
     """How many visits' worth of an even mixture each stretch begins with: the fewer, the purer a stretch should be."""
@@ -86,24 +89,41 @@ def change_points(visits: Visits, sureness: Sureness) -> list[tuple[int, float]]
         gammaln(numbers + 0.5),
         gammaln(numbers + 1.0),
     )
-    bounds = sorted({0, len(visits), *_divided(model, 0, len(visits))})
+    bounds = sorted({0, len(visits), *_divided(model, _neighbours_apart(model), 0, len(visits))})
+    confidence = cache(partial(_confidence, model))
     place = 0
     while place + 2 < len(bounds):
-        low, split, high = bounds[place : place + 3]
-        if _confidence(model, low, split, high) < 0.5:
+        if confidence(*bounds[place : place + 3]) < 0.5:
             del bounds[place + 1]  # what is left is judged with both stretches as one
             place = max(0, place - 1)
         else:
             place += 1
     around = zip(bounds, bounds[1:], bounds[2:], strict=False)
-    return [(split, _confidence(model, low, split, high)) for low, split, high in around]
+    return [(split, confidence(low, split, high)) for low, split, high in around]
 
 
-def _divided(model: _Model, low: int, high: int) -> Iterator[int]:
+def _neighbours_apart(model: _Model) -> Values:
+    """(visits + 1,) how much the visits before each place differ from those after it; not asked for in a short series.
+
+    Once for the whole series: what lies beyond the bounds of a stretch may choose the places that are looked at in it,
+    it has no part in what they are worth.
+    """
+    last = len(model.visits)
+    apart = np.full(last + 1, -np.inf)
+    if last - 1 <= MOST_PLACES:
+        return apart
+    places = np.arange(1, last)
+    for reach in NEIGHBOURHOODS:
+        lows, highs = np.maximum(places - reach, 0), np.minimum(places + reach, last)
+        apart[1:-1] = np.maximum(apart[1:-1], _gain(model, lows, highs, places, highs))
+    return apart
+
+
+def _divided(model: _Model, apart: Values, low: int, high: int) -> Iterator[int]:
     """Places of the changes within a stretch, in no order."""
     if high - low < 2:
         return
-    places = _likeliest(model, low, high)
+    places = _likeliest(model, apart, low, high)
     first, second = np.triu_indices(len(places), 1)
     begins = np.concatenate([places, places[first]])
     ends = np.concatenate([np.full(len(places), high), places[second]])
@@ -116,19 +136,16 @@ def _divided(model: _Model, low: int, high: int) -> Iterator[int]:
     inner = [begin] if end == high else [begin, end]
     yield from inner
     for lower, upper in zip([low, *inner], [*inner, high], strict=True):
-        yield from _divided(model, lower, upper)
+        yield from _divided(model, apart, lower, upper)
 
 
-def _likeliest(model: _Model, low: int, high: int) -> Numbers:
+def _likeliest(model: _Model, apart: Values, low: int, high: int) -> Numbers:
     """Places between the visits of a stretch, rising."""
     places = np.arange(low + 1, high)
     if len(places) <= MOST_PLACES:
         return places
-    apart = _gain(model, low, high, places, np.full(len(places), high))
-    for reach in NEIGHBOURHOODS:
-        lows, highs = np.maximum(places - reach, low), np.minimum(places + reach, high)
-        apart = np.maximum(apart, _gain(model, lows, highs, places, highs))
-    return np.sort(places[np.argsort(-apart, kind="stable")[:MOST_PLACES]])
+    worth = np.maximum(apart[places], _gain(model, low, high, places, np.full(len(places), high)))
+    return np.sort(places[np.argsort(-worth, kind="stable")[:MOST_PLACES]])
 
 
 def _confidence(model: _Model, low: int, split: int, high: int) -> float:
@@ -161,7 +178,7 @@ def _gain(model: _Model, low: int | Numbers, high: int | Numbers, begins: Number
         - np.log(np.pi)
     )
     share = min(0.5, CHANGED / shares.shape[1])
-    few = np.logaddexp(np.log1p(-share), np.log(share) + moved).sum(axis=-1)
+    few = np.log1p(share * np.expm1(np.minimum(moved, LARGEST))).sum(axis=-1)
     return np.asarray(np.logaddexp(np.log1p(-BASKETS) + drawn, np.log(BASKETS) + few), dtype=np.float64)
 
 

@@ -20,7 +20,7 @@ from scipy.special import gammaln
 from retrieval.change_points import Sureness, Visits, change_points, mixture, visits_of
 from retrieval.steps import Numbers, Steps, Values
 
-MOST_VISITS = 1_000
+MOST_VISITS = 600
 """Beyond this, neighbouring visits are taken together: a change is then placed among some of them."""
 MOST_TOPICS = 64
 """What is beyond the strongest counts as one topic."""
