@@ -215,9 +215,9 @@ def _apart(one: Shelves, other: Shelves) -> float:
 
 
 def _ours() -> Iterator[tuple[dict[str, float], Sayer]]:
-    for concentration, log_odds in product((0.6, 0.3), (-2.5, -2.0, -1.5)):
-        sureness = Sureness(log_odds=log_odds, concentration=concentration)
-        yield {"log_odds": log_odds, "concentration": concentration}, lambda p, s=sureness: _said(p, s)
+    for log_odds in (-3.0, -2.5, -2.0, -1.5):
+        sureness = Sureness(log_odds=log_odds)
+        yield {"log_odds": log_odds}, lambda p, s=sureness: _said(p, s)
 
 
 def _said(person: Person, sureness: Sureness) -> list[Said]:

@@ -18,7 +18,7 @@ from retrieval.catalogue import Catalogue
 from retrieval.drifts import Drift
 from retrieval.interests import DAY
 from retrieval.live import LiveIndex
-from retrieval.seasons import LEAST_DAYS, LEAST_RETURNS, Season, season_of
+from retrieval.seasons import LEAST_RETURNS, YEAR_DAYS, YEAR_UNEVEN, season_of
 from retrieval.steps import Steps, steps_of
 from retrieval.topics import Topic, by_category
 from retrieval.turning import drifts_in
@@ -32,8 +32,6 @@ PLAIN_RISE = 0.2
 """Of a share of the attention: a smaller turn shows on the timeline, it is not said to somebody's face."""
 CONFIDENT = 0.6
 """Posterior probability from which a turn is said to somebody's face."""
-YEAR_DAYS, YEAR_UNEVEN = 365.0, 45.0
-MONTH_DAYS = 30.4
 
 
 def with_turns(
@@ -112,22 +110,16 @@ def _of_topic(
 
 def _of_seasons(steps: Steps, topics: Mapping[str, Topic], shown: set[Topic]) -> dict[str, Reason]:
     """Narrow topic → what may be said of one that is back."""
-    if not steps.timed or steps.times[-1] - steps.times[0] < LEAST_RETURNS * LEAST_DAYS * DAY:
+    if not steps.timed or steps.times[-1] - steps.times[0] < LEAST_RETURNS * (YEAR_DAYS - YEAR_UNEVEN) * DAY:
         return {}
     names = np.array([topics[pid].name if pid in topics else "" for pid in steps.product_ids])[steps.products]
     found = {}
     for topic in shown:
         season = season_of(steps, np.flatnonzero(names == topic.name))
-        if season is not None and season.awake and (often := _often(season)):
-            found[topic.name] = Reason("history", f"Back to {topic.name}, as {often}", season.returns)
+        if season is not None and season.awake:
+            said = f"Back to {topic.name}, as every year at this time"
+            found[topic.name] = Reason("history", said, season.returns)
     return found
-
-
-def _often(season: Season) -> str:
-    if abs(season.every_days - YEAR_DAYS) <= YEAR_UNEVEN:
-        return "every year at this time"
-    months = round(season.every_days / MONTH_DAYS)
-    return f"about every {months} months" if 2 <= months <= 9 else ""
 
 
 def _told(
