@@ -1,4 +1,4 @@
-"""Does a topic come back? Bursts of attention with a silence between them, at about the same distance.
+"""Does a topic come back? Bursts of attention with a silence between them, about a year apart.
 
 Takes a person's steps and the places of one topic's; gives the season or nothing. Two returns at least, and silences in
 which the person was there and did other things: somebody who shops twice a year has no seasons.
@@ -16,8 +16,8 @@ from retrieval.steps import Numbers, Steps
 QUIET_DAYS = 45.0
 """A shorter silence is a habit that pauses, not a season that ends."""
 LEAST_RETURNS = 2
-LEAST_DAYS = 80.0
-"""Less than a quarter of a year from one beginning to the next is a habit."""
+YEAR_DAYS, YEAR_UNEVEN = 365.0, 45.0
+"""From one beginning to the next. Of other distances hardly any was a season: a habit that pauses now and then."""
 UNEVEN = 0.15
 """How far a distance may be from the middle one, as its share."""
 BY_CHANCE = 0.002
@@ -44,7 +44,7 @@ def season_of(steps: Steps, mine: Numbers) -> Season | None:
         return None
     distances = np.diff(days[begins])
     middle = float(np.median(distances))
-    if middle < LEAST_DAYS:
+    if abs(middle - YEAR_DAYS) > YEAR_UNEVEN:
         return None
     ends = np.append(begins[1:], len(mine)) - 1
     if np.abs(distances - middle).max() > UNEVEN * middle or (days[ends] - days[begins]).max() > middle / 2:

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from retrieval.catalogue import Catalogue
-from retrieval.drifts import USUAL, Drift
+from retrieval.drifts import Drift
 from retrieval.interests import DAY
 from retrieval.live import LiveIndex
-from retrieval.seasons import LEAST_DAYS, LEAST_RETURNS, Season, season_of
+from retrieval.seasons import LEAST_RETURNS, YEAR_DAYS, YEAR_UNEVEN, season_of
 from retrieval.steps import Steps, steps_of
 from retrieval.topics import Topic, by_category
 from retrieval.turning import drifts_in
@@ -28,10 +28,10 @@ LATELY, THIS_WEEK = timedelta(days=31), timedelta(days=7)
 """An older turn is no news."""
 MOST_EVENTS = 300
 """Of the history: a turn of the last month shows in them, and the answer must not wait for more."""
+PLAIN_RISE = 0.2
+"""Of a share of the attention: a smaller turn shows on the timeline, it is not said to somebody's face."""
 CONFIDENT = 0.6
 """Posterior probability from which a turn is said to somebody's face."""
-YEAR_DAYS, YEAR_UNEVEN = 365.0, 45.0
-MONTH_DAYS = 30.4
 
 
 def with_turns(
@@ -46,7 +46,10 @@ def with_turns(
         topics = _topics(steps, [item.product for item in items], indexes.catalogue)
     shown = {topic for item in items if (topic := topics.get(item.product.id))}
     reasons = _of_drifts(steps, topics, now) if _rose_lately(steps, topics, shown, now) else {}
-    return _told(items, topics, {**_of_seasons(steps, topics, shown), **reasons})
+    seasons = _of_seasons(steps, topics, shown)
+    back = {topic.broad for topic in shown if topic.name in seasons}  # what comes back was not turned to
+    turns = {name: reason for name, reason in reasons.items() if name not in back}
+    return _told(items, topics, {**seasons, **turns})
 
 
 def _is_one_visit(history: Sequence[Event]) -> bool:
@@ -64,7 +67,7 @@ def _rose_lately(steps: Steps, topics: Mapping[str, Topic], shown: set[Topic], n
     """Could the person have turned to anything of what is shown? Asked first, because it takes a tenth of the time."""
     begin = int(np.searchsorted(steps.times, (now - LATELY).timestamp()))
     earlier, recent = _shares(steps, topics, slice(0, begin)), _shares(steps, topics, slice(begin, None))
-    rise = USUAL.least_shift if earlier else 0.0
+    rise = PLAIN_RISE if earlier else 0.0
     return any(recent.get(topic.broad, 0.0) - earlier.get(topic.broad, 0.0) > rise for topic in shown)
 
 
@@ -108,22 +111,16 @@ def _of_topic(
 
 def _of_seasons(steps: Steps, topics: Mapping[str, Topic], shown: set[Topic]) -> dict[str, Reason]:
     """Narrow topic → what may be said of one that is back."""
-    if not steps.timed or steps.times[-1] - steps.times[0] < LEAST_RETURNS * LEAST_DAYS * DAY:
+    if not steps.timed or steps.times[-1] - steps.times[0] < LEAST_RETURNS * (YEAR_DAYS - YEAR_UNEVEN) * DAY:
         return {}
     names = np.array([topics[pid].name if pid in topics else "" for pid in steps.product_ids])[steps.products]
     found = {}
     for topic in shown:
         season = season_of(steps, np.flatnonzero(names == topic.name))
-        if season is not None and season.awake and (often := _often(season)):
-            found[topic.name] = Reason("history", f"Back to {topic.name}, as {often}", season.returns)
+        if season is not None and season.awake:
+            said = f"Back to {topic.name}, as every year at this time"
+            found[topic.name] = Reason("history", said, season.returns)
     return found
-
-
-def _often(season: Season) -> str:
-    if abs(season.every_days - YEAR_DAYS) <= YEAR_UNEVEN:
-        return "every year at this time"
-    months = round(season.every_days / MONTH_DAYS)
-    return f"about every {months} months" if 2 <= months <= 9 else ""
 
 
 def _told(

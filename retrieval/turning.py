@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.drifts import USUAL, Drift, Sureness, drifts_of
+from retrieval.change_points import Sureness
+from retrieval.drifts import USUAL, Drift, drifts_of
 from retrieval.live import LiveIndex
 from retrieval.steps import Numbers, Steps, steps_of
 from retrieval.timeline import NOTHING, Timeline, timeline

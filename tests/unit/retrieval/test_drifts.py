@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import fisher_exact
 
-from retrieval.drifts import MOST_VISITS, Drift, Sureness, drifts_of
+from retrieval.change_points import Sureness
+from retrieval.drifts import MOST_VISITS, Drift, chance, drifts_of
 from retrieval.steps import Steps, steps_of
+from retrieval.topics import Topic
 from retrieval.turning import drifts_in
 from tasteline.types import Event
 from tests.unit.retrieval.small_shop import event
@@ -90,5 +93,35 @@ def test_a_stricter_setting_says_less() -> None:
 
 def test_what_came_up_long_after_a_turn_is_not_what_it_was_to() -> None:
     later = [e for number in range(3) for e in visit(200 + 3 * number, "lamp", "rug")]
-    (drift,) = found(turned(before=8, after=4) + later)
-    assert drift.after == ("Outdoor",)
+    to_outdoor, to_home = found(turned(before=8, after=4) + later)
+    assert to_outdoor.after == ("Outdoor",)
+    assert (to_home.before, to_home.after) == (("Outdoor",), ("Home",))
+
+
+def test_a_thing_among_thirty_others_is_seen_when_it_comes_for_good() -> None:
+    history, topics = baskets(begins=25)
+    (drift,) = drifts_in(steps_of(history), topics)
+    assert drift.after == ("new",)
+    assert drift.before == ("old",)
+    assert abs(int(steps_of(history).visits[drift.step - 1]) - 25) <= 2
+
+
+def test_a_thing_among_thirty_others_that_comes_twice_is_none() -> None:
+    history, topics = baskets(begins=48)
+    assert drifts_in(steps_of(history), topics) == ()
+
+
+def baskets(begins: int) -> tuple[list[Event], dict[str, Topic]]:
+    """Fifty baskets of five out of thirty shelves, with one thing until one of them and another from then on."""
+    rng = np.random.default_rng(0)
+    shelves = [f"shelf {number}" for number in range(30)]
+    contents = [[*rng.choice(shelves, 5, replace=False), "old" if number < begins else "new"] for number in range(50)]
+    history = [e for number, each in enumerate(contents) for e in visit(float(number), *map(str, each))]
+    return history, {name: Topic(name, name) for name in [*shelves, "old", "new"]}
+
+
+def test_chance_is_fishers() -> None:
+    for here, visits_here, there, visits_there in ((3, 3, 0, 5), (7, 11, 4, 30), (0, 4, 2, 9), (5, 5, 6, 6)):
+        table = [[here, visits_here - here], [there, visits_there - there]]
+        expected = fisher_exact(table, alternative="greater").pvalue
+        assert chance(here, visits_here, there, visits_there) == pytest.approx(expected)

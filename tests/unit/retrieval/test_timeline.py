@@ -121,6 +121,7 @@ def test_two_returns_at_the_same_distance_are_a_season() -> None:
 def test_one_return_is_none_nor_are_uneven_ones_nor_those_of_a_rare_guest() -> None:
     assert trend_of_tents(years(40, 410)) != "seasonal"
     assert trend_of_tents(years(40, 200, 770)) != "seasonal"
+    assert trend_of_tents(years(40, 240, 440)) != "seasonal"  # evenly, but not by the year
     assert trend_of_tents(years(40, 410, 770, others=False)) != "seasonal"
 
 
