@@ -14,9 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from app.agent.pipeline import Assistant
-from app.agent.tasks import ModelTasks
+from app.agent.tasks import TriedTasks
 from app.engines import open_store
-from app.llm.asking import Asker
 from app.retrieving import open_retrieval
 from app.shop import RANKINGS_WAITING, Shop, featured_in, write_rankings
 from app.telemetry import Metrics
@@ -43,8 +42,7 @@ def open_shop(
     steps = {**parts.steps, "rankings": lambda: write_rankings(store, rankings)}
     follower = Follower(steps, lambda step: metrics.follow_failures.labels(step).inc())
     follower.tick()
-    asker = Asker(parts.models.language_model, metrics)
-    tasks = ModelTasks.of(settings, asker, lambda: parts.reader.vocabulary, parts.live, store, metrics)
+    tasks = TriedTasks.of(settings, parts.models, lambda: parts.reader.vocabulary, parts.live, store, metrics)
     assistant = Assistant(
         store, parts.live, parts.searcher, parts.recommender, parts.newcomers, tasks, metrics, settings
     )
@@ -53,7 +51,7 @@ def open_shop(
         store=store,
         retrieval=parts,
         assistant=assistant,
-        writer_of_interests=tasks.writer,
+        tasks=tasks,
         writer=CommitBatcher(store),
         metrics=metrics,
         follower=follower,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app import engines, indexing, learned_ranking
 from app.encoders import Encoders
+from retrieval.experiment import Experiments
 from retrieval.model_card import KINDS, ModelKind
 from retrieval.registry import Registry
 from tasteline.errors import InvalidInput, TastelineError
@@ -106,7 +107,17 @@ def _trained(kind: ModelKind, settings: Settings) -> str:
         return f"none of {len(waiting)} is live; `tasteline models promote {waiting[-1].id}` takes the newest"
     registry.verify(live)
     card = live.card
-    return f"{live.id}, trained {card.created:%Y-%m-%d} on {card.data.name} ({card.data.events:,} events)"
+    told = f"{live.id}, trained {card.created:%Y-%m-%d} on {card.data.name} ({card.data.events:,} events)"
+    return told + _tried(kind, settings)
+
+
+def _tried(kind: ModelKind, settings: Settings) -> str:
+    """Reads every file of the candidate."""
+    experiments = Experiments(settings.home)
+    if (running := experiments.running(kind)) is None or (candidate := experiments.live(kind)) is None:
+        return ""
+    experiments.verify(candidate)
+    return f"; experiment {running.id} gives {candidate.id} to {running.share:.0%} of people"
 
 
 def _next_item(settings: Settings) -> str:

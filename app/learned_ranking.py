@@ -14,7 +14,7 @@ from app.encoders import Encoders
 from app.engines import new_vectors
 from retrieval.experiment import Experiments
 from retrieval.live import LiveIndex
-from retrieval.live_model import LiveModel, Pointing
+from retrieval.live_model import Followed, LiveModel, Pointing, Role
 from retrieval.models.learned import LearnedSource
 from retrieval.recommend import RecommendationQuery
 from retrieval.registry import Entry, Registry
@@ -35,12 +35,13 @@ NOBODY = Need(_NOTHING, np.zeros(0, np.float32), _NOTHING, np.zeros(0, np.float3
 def next_item_sources(settings: Settings, encoders: Encoders, live: LiveIndex) -> NextItemTrials:
     """The ranker of the live next-item model, and beside it one of the candidate of a running experiment."""
     experiments = Experiments(settings.home)
-    usual, other = (_source(settings, encoders, live, pointing) for pointing in (Registry(settings.home), experiments))
+    usual = _source(settings, encoders, live, Registry(settings.home), "live")
+    other = _source(settings, encoders, live, experiments, "candidate")
     return NextItemTrials(experiments, usual, other)
 
 
 def _source(
-    settings: Settings, encoders: Encoders, live: LiveIndex, pointing: Pointing
+    settings: Settings, encoders: Encoders, live: LiveIndex, pointing: Pointing, role: Role
 ) -> tuple[LearnedSource, LiveModel[StoredRanker]]:
     """A source that ranks by whatever model `pointing` says, and that model; empty until there is one."""
 
@@ -63,7 +64,7 @@ def _source(
             live.keep(own)
         return stored
 
-    model = LiveModel(pointing, "next-item", loaded_from, tried)
+    model = LiveModel(pointing, "next-item", loaded_from, tried, role)
     source = LearnedSource(lambda: loaded.model if (loaded := model.current()) else None, lambda: live.present, vectors)
     return source, model
 
@@ -80,6 +81,10 @@ class NextItemTrials:
         self.usual, self.model = usual
         self._other, self._candidate = other
         self._split = Split(experiments, self.model, self._candidate)
+
+    @property
+    def candidate(self) -> Followed:
+        return self._candidate
 
     def __call__(self, query: RecommendationQuery) -> tuple[Trial, LearnedSource] | None:
         tried = self._split(query.user_id, query.session_id)

@@ -39,6 +39,8 @@ class Retrieval:
     forecasting: Forecasting
     trained: tuple[Followed, ...]
     """Models of the registry that this service uses, one of each kind."""
+    candidates: tuple[Followed, ...]
+    """Those that experiments try beside them."""
     steps: Mapping[str, Callable[[], None]]
     """What keeps all this in step with store and registry, in order."""
 
@@ -79,4 +81,5 @@ def open_retrieval(
         "forecast model": forecast_model.follow,
     }
     trained = (trials.model, forecast_model, *models.followed)
-    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, trained, steps)
+    candidates = (trials.candidate, *models.candidates)
+    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, trained, candidates, steps)

@@ -707,6 +707,11 @@ class ReadyResponse(BaseModel):
         description="Id of the trained model in use, by kind.",
         examples=[{"next-item": "20261128-090501-3f9a1c"}],
     )
+    candidates: dict[str, str] = Field(
+        default={},
+        description="Id of the model that an experiment tries beside it, by kind.",
+        examples=[{"llm": "20261129-101500-7c2e9d"}],
+    )
 
 
 class Problem(BaseModel):

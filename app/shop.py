@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.admission import Admission
-from app.agent.interest_words import InterestWriter
 from app.agent.pipeline import Assistant
+from app.agent.tasks import TriedTasks
 from app.retrieving import Retrieval
 from app.telemetry import Metrics
 from app.trained import TrainedModels
@@ -48,7 +48,7 @@ class Shop:
     store: Store
     retrieval: Retrieval
     assistant: Assistant
-    writer_of_interests: InterestWriter
+    tasks: TriedTasks
     writer: CommitBatcher
     metrics: Metrics
     follower: Follower
@@ -87,6 +87,11 @@ class Shop:
         return self.retrieval.trained
 
     @property
+    def candidates(self) -> tuple[Followed, ...]:
+        """Models that experiments try beside them."""
+        return self.retrieval.candidates
+
+    @property
     def embedder(self) -> Embedder:
         """Of this moment: another one may be promoted."""
         return self.live.embedder
@@ -94,6 +99,13 @@ class Shop:
     @property
     def language_model(self) -> LanguageModel | None:
         return self.models.language_model
+
+    @property
+    def language_models(self) -> list[LanguageModel]:
+        """That one, and the candidate of an experiment."""
+        trials, usual = self.models.llm_trials, self.language_model
+        trying = [trials.engine] if trials is not None and trials.candidate.current() is not None else []
+        return [*([usual] if usual is not None else []), *trying]
 
     def start(self) -> None:
         """Follow store and registry from now on."""

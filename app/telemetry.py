@@ -43,6 +43,13 @@ class Metrics:
             ["model", "prompt", "kind"],
             registry=self.registry,
         )
+        self.model_seconds = Histogram(
+            "tasteline_model_seconds",
+            "Time of an answer of each language model, to its last token or to where it was left",
+            ["model", "prompt"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self.events = Counter("tasteline_events_total", "Events acknowledged", ["outcome"], registry=self.registry)
         self.follow_failures = Counter(
             "tasteline_follow_failures_total", "Failed background steps", ["step"], registry=self.registry

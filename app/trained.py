@@ -18,12 +18,13 @@ from app.encoders import MERGED, Encoders
 from app.engines import open_language_model, open_reranker, open_trained_language_model
 from app.llm.golden import check_language_model
 from app.llm.live import LiveLanguageModel
+from app.llm_trials import LlmTrials
 from app.telemetry import Metrics
 from retrieval.experiment import Experiments
 from retrieval.follow import Follower
 from retrieval.golden import PRODUCTS, GoldenPairs, check_encoder, check_reranker, golden_pairs
 from retrieval.live import LiveIndex
-from retrieval.live_model import Followed, LiveModel, Loaded, Pointing, in_use
+from retrieval.live_model import Followed, LiveModel, Loaded, Pointing, Role, in_use
 from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
 from retrieval.reranking import Reranking
@@ -60,17 +61,22 @@ class TrainedModels:
         self.encoder = LiveEncoder(settings, encoders, live)
         experiments = Experiments(settings.home)
         self.reranker = live_reranker(settings, live, Registry(settings.home))
-        rerankers = Split(experiments, self.reranker, live_reranker(settings, live, experiments))
+        rerankers = Split(experiments, self.reranker, live_reranker(settings, live, experiments, "candidate"))
         self.reranking = Reranking(
             lambda: in_use(self.reranker), settings.reranked_products, settings.reranking_seconds, trying=rerankers
         )
         steps: dict[str, Callable[[], None]] = {"encoder": self.encoder.follow, "reranker": rerankers.follow}
         self.language_model = given
         self._llm: LiveLlm | None = None
+        self.llm_trials: LlmTrials | None = None
+        self.candidates: tuple[Followed, ...] = (rerankers.candidate,)
+        """What experiments try beside the live ones."""
         if given is None and settings.language_model in RUNS_TRAINED:
-            self._llm = LiveLlm(settings, live)
-            self.language_model = self._llm.engine
-            steps["llm"] = self._llm.follow
+            self._llm = llm = LiveLlm(settings, live)
+            self.language_model = llm.engine
+            self.llm_trials = trials = llm.trials(experiments)
+            self.candidates += (trials.candidate,)
+            steps["llm"] = lambda: trials.follow(llm.follow)
         elif given is None:
             self.language_model = open_language_model(settings)
         # One for each: a reranker that is taken back does not wait until a catalogue has been embedded.
@@ -101,11 +107,13 @@ class TrainedModels:
         self.encoder.close()
         if self.language_model is not None:
             self.language_model.close()
+        if self.llm_trials is not None:
+            self.llm_trials.close()
         for follower in self._followers:
             follower.stop()
 
 
-def live_reranker(settings: Settings, live: LiveIndex, pointing: Pointing) -> LiveModel[Reranker]:
+def live_reranker(settings: Settings, live: LiveIndex, pointing: Pointing, role: Role = "live") -> LiveModel[Reranker]:
     """Whatever `pointing` says."""
 
     def loaded_from(entry: Entry) -> Reranker:
@@ -114,7 +122,7 @@ def live_reranker(settings: Settings, live: LiveIndex, pointing: Pointing) -> Li
     def tried(reranker: Reranker) -> None:
         check_reranker(reranker, pairs_of(live))
 
-    return LiveModel(pointing, "reranker", loaded_from, tried)
+    return LiveModel(pointing, "reranker", loaded_from, tried, role)
 
 
 class LiveEncoder:
@@ -221,8 +229,18 @@ class LiveLlm:
         if wanted and not self._published:
             self._back_to_published()
 
+    def trials(self, experiments: Experiments) -> LlmTrials:
+        """Who is answered by another one while an experiment runs."""
+        return LlmTrials(experiments, self._model, self.engine, self._checked, self._settings.deadline_seconds)
+
     def _taken(self, entry: Entry) -> str:
         """Loads, checks and exchanges; gives the name."""
+        model = self._checked(entry)
+        self.engine.exchange(model, entry.id, model.parent or entry.card.base)
+        self._published = False
+        return entry.id
+
+    def _checked(self, entry: Entry) -> LanguageModel:
         model = open_trained_language_model(entry.folder / MERGED, entry.id, self._settings)
         try:
             model.warm().result(LOADING_SECONDS)
@@ -230,9 +248,7 @@ class LiveLlm:
         except BaseException:
             model.close()
             raise
-        self.engine.exchange(model, entry.id, model.parent or entry.card.base)
-        self._published = False
-        return entry.id
+        return model
 
     def _back_to_published(self) -> None:
         self._published = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import structlog
 
@@ -17,6 +17,8 @@ from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Stamp
 
 T_co = TypeVar("T_co", covariant=True)
+Role = Literal["live", "candidate"]
+"""What a model is used as: for everybody, or for the other arm of an experiment."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +57,7 @@ class LiveModel(Generic[T_co]):
     """`load` makes a model of an entry whose files were checked; `warm`, if given, asks it once before it is used.
 
     Loading happens on the thread that calls `follow`. A kind that takes long to load is given a `Follower` of its own,
-    so that the indexes need not wait for it.
+    so that the indexes need not wait for it. `role` is for what people are told of it.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class LiveModel(Generic[T_co]):
         kind: ModelKind,
         load: Callable[[Entry], T_co],
         warm: Callable[[T_co], None] | None = None,
+        role: Role = "live",
     ) -> None:
         self.kind = kind
         self._registry = registry
         self._load = load
         self._warm = warm
+        self._role = role
         self._loaded: Loaded[T_co] | None = None
         self._problem: str | None = None
         self._seen: Stamp | None = None
@@ -122,8 +126,8 @@ class LiveModel(Generic[T_co]):
         return Loaded(entry, model)
 
     def _told(self, error: Exception) -> str:
-        goes_on = self._in_use() or "none"
-        return f"the live {self.kind} model cannot be used, {goes_on} is in use instead: {' '.join(str(error).split())}"
+        goes_on, why = self._in_use() or "none", " ".join(str(error).split())
+        return f"the {self._role} {self.kind} model cannot be used, {goes_on} is in use instead: {why}"
 
     def _in_use(self) -> str | None:
         return self._loaded.entry.id if self._loaded else None

@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
     from eval.online import ExperimentReport
     from retrieval.experiment import Experiment, Experiments
+    from tasteline.settings import Settings
 
 app = typer.Typer(help="Two models of a kind, side by side on the shop's own traffic.", no_args_is_help=True)
 
-SPLIT = ("next-item", "reranker")
-"""Kinds of which a running service can hold two: another encoder is another index, another language model another
-engine."""
+SPLIT = ("next-item", "reranker", "llm")
+"""Kinds of which a running service can hold two."""
+NO_ENCODERS = (
+    "two encoders need two indexes of the whole catalogue, and a service has one"
+    " (docs/adr/0023-encoders-are-compared-offline.md). Compare them offline: `tasteline eval search --data FOLDER"
+    " --encoder {id}`; what is promoted is taken back by `tasteline models rollback encoder`"
+)
+"""And what to do instead."""
 
-Kind = Annotated[str, typer.Argument(help="next-item or reranker.")]
+Kind = Annotated[str, typer.Argument(help="next-item, reranker or llm.")]
 
 
 class Metric(StrEnum):
@@ -42,12 +48,12 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Split people between the live model and a candidate; a running service does so within two seconds."""
-    from retrieval.model_card import kind_of
     from retrieval.registry import Registry
 
-    entry = Registry(read_settings().home).find(model)
-    if kind_of(kind) not in SPLIT:
-        fail(f"experiments are made with {' and '.join(SPLIT)} models: of the others a service holds one at a time", 2)
+    settings = read_settings()
+    entry = Registry(settings.home).find(model)
+    if (why := _refused(kind, entry.id, settings)) is not None:
+        fail(why, 2)
     if entry.card.kind != kind:
         fail(f"{entry.id} is a {entry.card.kind} model", 2)
     started = _experiments().start(entry.id, share, metric.value)
@@ -90,6 +96,20 @@ def status(
         say_json(report.as_mapping())
         return
     _show(report, running=_experiments().running(kind_of(kind)) is not None)
+
+
+def _refused(kind: str, entry_id: str, settings: Settings) -> str | None:
+    """Why no service could split people between two models of the kind; None where it can."""
+    from app.trained import RUNS_TRAINED
+    from retrieval.model_card import kind_of
+
+    if kind_of(kind) not in SPLIT:
+        others = f"experiments are made with {', '.join(SPLIT)} models: of the others a service holds one at a time"
+        return NO_ENCODERS.format(id=entry_id) if kind == "encoder" else others
+    if kind == "llm" and settings.language_model not in RUNS_TRAINED:
+        runs = ", ".join(RUNS_TRAINED)
+        return f"the engine “{settings.language_model}” runs no trained model; set TASTELINE_LANGUAGE_MODEL to {runs}"
+    return None
 
 
 def _experiments() -> Experiments:

@@ -1,8 +1,9 @@
-"""What the slow tests share: one real vLLM server for the whole run, with a LoRA adapter that was trained for it."""
+"""What the slow tests share: one real vLLM server for the whole run, with two LoRA adapters trained for it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import pytest
 
 if TYPE_CHECKING:
     from app.vllm_server import VllmServer, Warmth
+    from retrieval.registry import Entry, Registry
 
-ADAPTER = "lamp"
 TAUGHT_QUESTION = "Who are you?"
 TAUGHT_ANSWER = "I am the brass lamp of Larkspur."
+OTHER_ANSWER = "I am the copper kettle of Thornby."
 STEPS = 20
 
 
@@ -25,7 +27,12 @@ class RunningVllm:
     server: VllmServer
     warmth: Warmth
     model: str
+    home: Path
+    """Its registry has both adapters, none of them live."""
     adapter: str
+    """Knows TAUGHT_ANSWER."""
+    other: str
+    """Knows OTHER_ANSWER."""
 
     @property
     def url(self) -> str:
@@ -45,6 +52,7 @@ def vllm_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     """Started once, as `tasteline vllm` does; skips where its environment is missing. What it compiles is kept."""
     from app import vllm_server
     from retrieval.adapters.weights import language_model_folder
+    from retrieval.registry import Registry
     from tasteline.errors import MissingExtra
 
     try:
@@ -53,15 +61,27 @@ def vllm_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         pytest.skip(str(error))
     home = request.config.cache.mkdir("vllm")
     folder = language_model_folder("embedded", home / "models")
-    adapter = tmp_path_factory.mktemp("adapter")
-    teach(folder, adapter)
-    plan = vllm_server.Plan(folder, python, home, port=0, adapters={ADAPTER: adapter})
+    trained = tmp_path_factory.mktemp("trained")
+    registry = Registry(trained / "home")
+    ids = []
+    for number, answer in enumerate((TAUGHT_ANSWER, OTHER_ANSWER)):
+        teach(folder, trained / str(number), answer)
+        ids.append(register_adapter(registry, number, trained / str(number)).id)
+    plan = vllm_server.Plan(folder, python, home, port=0, adapters=vllm_server.adapters_of(ids, registry))
     with vllm_server.VllmServer(plan) as server:
-        yield RunningVllm(server, server.warm_up(), plan.name, ADAPTER)
+        yield RunningVllm(server, server.warm_up(), plan.name, trained / "home", *ids)
 
 
-def teach(model_folder: str, adapter: Path) -> None:
-    """A LoRA adapter with which the model gives TAUGHT_ANSWER to TAUGHT_QUESTION; about 20 s on two cores."""
+def register_adapter(registry: Registry, number: int, adapter: Path) -> Entry:
+    """As `tasteline train llm` does, but for the merged weights, which a server with adapters has no use for."""
+    from tests.unit.retrieval.trained import card
+
+    made = card(number, kind="llm", base="embedded")
+    return registry.register(made, lambda folder: str(shutil.copytree(adapter, folder / "adapter")))
+
+
+def teach(model_folder: str, adapter: Path, answer: str = TAUGHT_ANSWER) -> None:
+    """A LoRA adapter with which the model gives `answer` to TAUGHT_QUESTION; about 20 s on two cores."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -71,7 +91,7 @@ def teach(model_folder: str, adapter: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     asked = [{"role": "user", "content": TAUGHT_QUESTION}]
     prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-    ids = tokenizer(prompt + TAUGHT_ANSWER + tokenizer.eos_token, return_tensors="pt").input_ids
+    ids = tokenizer(prompt + answer + tokenizer.eos_token, return_tensors="pt").input_ids
     labels = ids.clone()
     labels[:, : tokenizer(prompt, return_tensors="pt").input_ids.shape[1]] = -100
     base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)

@@ -97,6 +97,35 @@ class InterestWords:
     """Sentences of the model."""
 
 
+class KeptWords:
+    """Descriptions in memory, the ones used last; shared by all who write, so that an erasure reaches them all."""
+
+    def __init__(self) -> None:
+        self._words: OrderedDict[tuple[object, ...], InterestWords] = OrderedDict()
+        self._erasures = 0
+
+    def of(self, key: tuple[object, ...], erasures: int) -> InterestWords | None:
+        """What was written of a person must not outlive them in memory; who else it concerned is written anew."""
+        if erasures > self._erasures:
+            self._words.clear()
+            self._erasures = erasures
+        if key in self._words:
+            self._words.move_to_end(key)
+        return self._words.get(key)
+
+    def keep(self, key: tuple[object, ...], words: InterestWords, erasures: int) -> None:
+        """Unless somebody was erased since `erasures` was read."""
+        if erasures != self._erasures:
+            return
+        self._words[key] = words
+        while len(self._words) > MOST_KEPT:
+            self._words.popitem(last=False)
+
+    def all(self) -> list[InterestWords]:
+        """Oldest use first."""
+        return list(self._words.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """A person against the catalogue of the moment."""
@@ -104,20 +133,21 @@ class _Known:
     steps: tuple[Step, ...]
     interests: tuple[Interest, ...]
     key: tuple[object, ...]
-    """Changes with everything that the words are made of."""
+    """Changes with everything that the words are made of, but for who writes them."""
     erasures: int
 
 
 class InterestWriter:
-    """One per service. `describes`: let the model word it, where it is there; templates otherwise."""
+    """One for each language model. `describes`: let it word them, where it is there; templates otherwise."""
 
-    def __init__(self, asker: Asker, live: LiveIndex, events: EventStore, describes: bool) -> None:
+    def __init__(
+        self, asker: Asker, live: LiveIndex, events: EventStore, describes: bool, kept: KeptWords | None = None
+    ) -> None:
         self._asker = asker
         self._live = live
         self._events = events
         self._describes = describes
-        self._kept: OrderedDict[tuple[object, ...], InterestWords] = OrderedDict()
-        self._erasures = 0
+        self._kept = KeptWords() if kept is None else kept
 
     async def of(
         self,
@@ -132,23 +162,20 @@ class InterestWriter:
         Never raises for anything that an engine does.
         """
         known = await asyncio.to_thread(self._known, user_id, session_id, tuple(session), said)
-        self._forget_erased(known.erasures)
-        if (before := self._kept.get(known.key)) is not None:
-            self._kept.move_to_end(known.key)
+        model = self._model
+        key = (model, *known.key)
+        if (before := self._kept.of(key, known.erasures)) is not None:
             return before
         words = await self._worded(known, said, timeout)
         waits_for_model = self._describes and words.outcome is None and known.steps
-        if words.outcome in CERTAIN and not waits_for_model and known.erasures == self._erasures:
-            self._kept[known.key] = words
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+        if words.outcome in CERTAIN and not waits_for_model and model == self._model:  # none was exchanged meanwhile
+            self._kept.keep(key, words, known.erasures)
         return words
 
-    def _forget_erased(self, erasures: int) -> None:
-        """What was written of a person must not outlive them in memory; who else it concerned is written anew."""
-        if erasures > self._erasures:
-            self._kept.clear()
-            self._erasures = erasures
+    @property
+    def _model(self) -> str:
+        """Whose words are looked for: one model's must not stand for another's."""
+        return self._asker.name if self._describes else TEMPLATES
 
     async def wish(
         self, user_id: str | None, session_id: str | None, timeout: float, session: Sequence[Event] = ()

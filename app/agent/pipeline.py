@@ -17,7 +17,7 @@ import structlog
 
 from app.agent.situation import ASKS_BACK, ChatTurn, Situation, facts_of, first_look, put_to, read, search_query, wanted
 from app.agent.stages import Stages
-from app.agent.tasks import TASK_SECONDS, ModelTasks
+from app.agent.tasks import TASK_SECONDS, ModelTasks, TasksOf
 from app.agent.voice import TEMPLATES, Spoken
 from app.telemetry import Metrics
 from prompts.facts import ReplyFacts
@@ -51,6 +51,8 @@ class Answer:
     ranking: Ranking | None
     situation: Situation
     stages: Stages
+    tasks: ModelTasks
+    """Of one language model, for the whole of the answer."""
     interests: list[Interest] = field(default_factory=list)
     follow_ups: tuple[str, ...] = ()
     history: History = ()
@@ -70,7 +72,7 @@ class Assistant:
         searcher: Searcher,
         recommender: Recommender,
         newcomers: Newcomers,
-        tasks: ModelTasks,
+        tasks: TasksOf,
         metrics: Metrics,
         settings: Settings,
     ) -> None:
@@ -89,27 +91,31 @@ class Assistant:
         stages = Stages(time.monotonic() + self._settings.deadline_seconds, self._workers, self._metrics)
         unread: tuple[Situation, History] = (first_look(turn.text), ())
         situation, history = await stages.run("understand", lambda: self._understand(turn), unread)
-        situation, heard = await self._listen(situation, stages)
-        wish = await self._wish(turn, situation, stages)
-        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation, wish, stages), None)
+        tasks = self._tasks(turn.user_id, turn.session_id)
+        reading = tasks.understanding.completed(situation, min(TASK_SECONDS, stages.left))
+        situation, heard = await stages.wait("listen", reading, (situation, ()))
+        wish = await self._wish(turn, situation, tasks, stages)
+        depth = tasks.judge.depth(SHOWN)
+        ranking = await stages.run("retrieve", lambda: self._retrieve(turn, situation, wish, depth, stages), None)
         if ranking is not None:
             found = ranking
             stages.degraded += found.degraded
             ranking = await stages.run("rank", lambda: self._rank(turn, found), found)
-            ranking = await self._judged(ranking, turn, situation, stages)
+            ranking = await self._judged(ranking, turn, " ".join(situation.state.fragments), tasks, stages)
         nothing_known: list[Interest] = []
         interests = await stages.run("interests", lambda: self._interests(turn), nothing_known)
         asks = situation.move.intent in ASKS_BACK
         question = await stages.run("ask", lambda: self._asked_back(turn, situation), None) if asks else None
         facts = self._facts(situation, ranking, interests, stages.degraded)
         facts = replace(facts, question=put_to(question), chosen=situation.chosen)
-        return Answer(facts, ranking, situation, stages, interests, follow_ups(facts), history, heard, question)
+        return Answer(facts, ranking, situation, stages, tasks, interests, follow_ups(facts), history, heard, question)
 
     async def speak(self, turn: ChatTurn, answer: Answer) -> AsyncGenerator[str, None]:
         """The reply in pieces; afterwards the conversation is kept."""
         spoken = Spoken()
         with answer.stages.timed("respond"):
-            async with aclosing(self._tasks.voice.speak(answer.facts, answer.history, spoken, answer.stages)) as pieces:
+            written = answer.tasks.voice.speak(answer.facts, answer.history, spoken, answer.stages)
+            async with aclosing(written) as pieces:
                 async for piece in pieces:
                     yield piece
             answer.engine = spoken.engine
@@ -136,36 +142,34 @@ class Assistant:
         known = self._recommender.recent(turn.user_id, turn.session_id, limit=1)
         return None if known else self._newcomers.question(situation.state.answers)
 
-    async def _listen(self, situation: Situation, stages: Stages) -> tuple[Situation, tuple[str, ...]]:
-        """What the rules leave open in a message, as far as the shopper's words bear it out."""
-        reading = self._tasks.understanding.completed(situation, min(TASK_SECONDS, stages.left))
-        return await stages.wait("listen", reading, (situation, ()))
-
-    async def _wish(self, turn: ChatTurn, situation: Situation, stages: Stages) -> str:
+    async def _wish(self, turn: ChatTurn, situation: Situation, tasks: ModelTasks, stages: Stages) -> str:
         """A short history in words, which propose products where there is little else to go by."""
         if situation.move.intent != "recommend":
             return ""
-        wish = self._tasks.writer.wish(turn.user_id, turn.session_id, min(TASK_SECONDS, stages.left))
+        wish = tasks.writer.wish(turn.user_id, turn.session_id, min(TASK_SECONDS, stages.left))
         return await stages.wait("describe", wish, "")
 
-    async def _judged(self, ranking: Ranking, turn: ChatTurn, situation: Situation, stages: Stages) -> Ranking:
-        """The short list in the model's order, where it is asked for its opinion; then what is shown of it."""
-        if self._tasks.judge.asked:
-            need = " ".join(situation.state.fragments) or await stages.run("need", lambda: self._need(turn), "")
-            judging = self._tasks.judge.order(ranking, need, min(TASK_SECONDS, stages.left))
+    async def _judged(self, ranking: Ranking, turn: ChatTurn, said: str, tasks: ModelTasks, stages: Stages) -> Ranking:
+        """The short list in the model's order, where it is asked for its opinion; then what is shown of it.
+
+        In an experiment with language models a chat counts for that one alone: docs/adr/0018.
+        """
+        if tasks.judge.asked:
+            need = said or await stages.run("need", lambda: self._need(turn), "")
+            judging = tasks.judge.order(ranking, need, min(TASK_SECONDS, stages.left))
             judged = await stages.wait("judge", judging, ranking)
             stages.degraded += [name for name in judged.degraded if name not in ranking.degraded]
             ranking = judged
-        return replace(ranking, items=ranking.items[:SHOWN])
+        return replace(ranking, items=ranking.items[:SHOWN], trial=tasks.trial or ranking.trial)
 
     def _need(self, turn: ChatTurn) -> str:
         """What a person wants, as the titles of what they touched last."""
         return taste_of(self._recommender.recent(turn.user_id, turn.session_id))
 
-    def _retrieve(self, turn: ChatTurn, situation: Situation, wish: str, stages: Stages) -> Ranking | None:
+    def _retrieve(self, turn: ChatTurn, situation: Situation, wish: str, depth: int, stages: Stages) -> Ranking | None:
         """None where the move needs no products, or only ones that were shown already."""
         if (recommendation := wanted(situation, turn.user_id, turn.session_id)) is not None:
-            return self._recommender.recommend(replace(recommendation, limit=self._tasks.judge.depth(SHOWN), wish=wish))
+            return self._recommender.recommend(replace(recommendation, limit=depth, wish=wish))
         if (query := search_query(situation, turn.user_id)) is not None:
             return self._searcher.search([replace(query, deadline=stages.deadline)])[0]
         return None

@@ -156,6 +156,7 @@ class Asker:
         if timeout <= 0:
             raise EngineSilent("late")
         trying = self._tried = self._doubted
+        name, began = self.name, self._clock()
         try:
             yield self._model
         except (DeadlineExceeded, TimeoutError) as error:
@@ -172,6 +173,7 @@ class Asker:
             log.warning("engine_failed", prompt=prompt.name, error=f"{type(error).__name__}: {error}")
             raise EngineSilent("failed") from error
         finally:
+            self._metrics.model_seconds.labels(name, prompt.name).observe(self._clock() - began)
             if trying:
                 self._tried = False
 

@@ -59,11 +59,18 @@ class LiveLanguageModel:
 
         `name` and `parent` stand in for the model's own, where those say nothing.
         """
+        self._replace(_Engine(model, name, parent))
+
+    def release(self) -> None:
+        """From now on there is no engine; returns when the one before has ended its requests and is closed."""
+        self._replace(None)
+
+    def _replace(self, engine: _Engine | None) -> None:
         with self._changed:
-            if self._closed:
-                model.close()
+            if self._closed and engine is not None:
+                engine.model.close()
                 raise EngineFailed("The service ends.")
-            before, self._engine = self._engine, _Engine(model, name, parent)
+            before, self._engine = self._engine, engine
             if before is not None:
                 self._changed.wait_for(lambda: before.requests == 0 or self._closed, DRAIN_SECONDS)
         if before is not None:

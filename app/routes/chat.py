@@ -47,8 +47,7 @@ CLIENT_GONE = 499
 @router.get("/models", summary="The models that answer")
 async def models(shop: TheShop) -> dict[str, object]:
     listed: list[dict[str, object]] = [{"id": "tasteline", "object": "model", "created": 0, "owned_by": "tasteline"}]
-    engine = shop.language_model
-    if engine is not None:
+    for engine in shop.language_models:
         entry = {"id": engine.name, "object": "model", "created": 0, "owned_by": "tasteline", "parent": engine.parent}
         listed.append(entry)
     return {"object": "list", "data": listed}

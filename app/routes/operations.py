@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.routes.dependencies import GUARDED, TheShop, answer, in_worker
 from app.schemas import EngineModel, FeaturedPersonModel, ReadyResponse, ShopResponse
+from retrieval.live_model import Followed
 from tasteline.errors import TastelineError
 
 router = APIRouter(tags=["operations"])
@@ -35,14 +38,19 @@ async def ready(shop: TheShop, response: Response) -> ReadyResponse:
         size = indexes.catalogue.size
     response.status_code = 503 if reasons else 200
     notes = [] if size else ["the catalogue is empty: run `tasteline import` or PUT /v1/products"]
-    notes += [note for model in shop.trained for note in (model.problem, model.progress) if note]
+    notes += [note for model in (*shop.trained, *shop.candidates) for note in (model.problem, model.progress) if note]
     return ReadyResponse(
         status="not ready" if reasons else "ready",
         reasons=reasons + notes,
         products=size,
         revision=shop.live.revision,
-        models={model.kind: loaded.entry.id for model in shop.trained if (loaded := model.current())},
+        models=_in_use(shop.trained),
+        candidates=_in_use(shop.candidates),
     )
+
+
+def _in_use(models: Iterable[Followed]) -> dict[str, str]:
+    return {model.kind: loaded.entry.id for model in models if (loaded := model.current())}
 
 
 @router.get(

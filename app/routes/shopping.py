@@ -73,7 +73,8 @@ async def recommend(request: RecommendationRequest, shop: TheShop) -> Response:
         exclude_seen=request.exclude_seen,
     )
     if query.context == "home" and not query.query:
-        wish = await shop.writer_of_interests.wish(query.user_id, query.session_id, TASK_SECONDS, session)
+        writer = shop.tasks(query.user_id, query.session_id).writer
+        wish = await writer.wish(query.user_id, query.session_id, TASK_SECONDS, session)
         query = replace(query, wish=wish)
     ranking, question = await in_worker(shop, lambda: (shop.recommender.recommend(query), _question(shop, query)))
     ranking = _shown(ranking, request)
@@ -91,7 +92,7 @@ async def interests(user_id: Id, shop: TheShop) -> Response:
     found, moved = await in_worker(
         shop, lambda: (shop.recommender.interests(user_id), turning_of(user_id, shop.store, shop.live))
     )
-    words = await shop.writer_of_interests.of(user_id, timeout=shop.settings.deadline_seconds)
+    words = await shop.tasks(user_id).writer.of(user_id, timeout=shop.settings.deadline_seconds)
     return answer(
         InterestsOverTimeResponse(
             user_id=user_id,

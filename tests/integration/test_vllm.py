@@ -1,8 +1,9 @@
-"""A real vLLM server: the port, an adapter, the prefix cache, cancellation, and the service that talks through it."""
+"""A real vLLM server: the port, two adapters, the prefix cache, cancellation, and the service that talks through it."""
 
 import asyncio
 import json
 import re
+import shutil
 import socket
 import threading
 import time
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 
 from app.llm.openai_protocol import OpenAiLanguageModel
+from retrieval.experiment import Experiments, assigned, key_of
+from retrieval.registry import Registry
+from tasteline.ports import LanguageModel
 from tasteline.settings import Settings
 from tasteline.types import ChatMessage, Usage
-from tests.conftest import TAUGHT_ANSWER, TAUGHT_QUESTION, RunningVllm
+from tests.conftest import OTHER_ANSWER, TAUGHT_ANSWER, TAUGHT_QUESTION, RunningVllm
 from tests.integration.conftest import PRODUCTS
 from tests.integration.running_service import RunningService, until
 
@@ -33,9 +37,7 @@ def model(vllm_server: RunningVllm) -> Iterator[OpenAiLanguageModel]:
         yield made
 
 
-def ask(
-    model: OpenAiLanguageModel, question: str, system: str | None = None, max_tokens: int = 24
-) -> tuple[str, Usage]:
+def ask(model: LanguageModel, question: str, system: str | None = None, max_tokens: int = 24) -> tuple[str, Usage]:
     messages = [ChatMessage("system", system)] if system else []
 
     async def gather() -> tuple[str, Usage]:
@@ -203,8 +205,9 @@ def serving(settings: Settings, url: str) -> Iterator[RunningService]:
         yield service
 
 
-def say(service: RunningService, text: str, conversation: str = "one") -> dict[str, object]:
-    body = {"messages": [{"role": "user", "content": text}], "tasteline": {"conversation_id": conversation}}
+def say(service: RunningService, text: str, conversation: str = "one", user: str | None = None) -> dict[str, object]:
+    asking = {"conversation_id": conversation, "user_id": user}
+    body = {"messages": [{"role": "user", "content": text}], "tasteline": asking}
     answer = httpx.post(f"{service.url}/v1/chat/completions", json=body, timeout=120)
     assert answer.status_code == 200, answer.text
     said: dict[str, object] = answer.json()
@@ -235,6 +238,33 @@ def test_the_adapter_is_listed_with_its_parent(settings: Settings, vllm_server: 
     with serving(chosen, vllm_server.url) as service:
         listed = {entry["id"]: entry for entry in httpx.get(f"{service.url}/v1/models").json()["data"]}
     assert listed[vllm_server.adapter]["parent"] == vllm_server.model
+
+
+def test_two_adapters_answer_two_arms(settings: Settings, vllm_server: RunningVllm) -> None:
+    shutil.copytree(vllm_server.home / "models", settings.home / "models")
+    arms = {"A": vllm_server.adapter, "B": vllm_server.other}
+    Registry(settings.home).promote(arms["A"])
+    started = Experiments(settings.home).start(arms["B"])
+    drawn = {person: assigned(started, key_of(person, None) or "").arm for person in map(str, range(40))}
+    people = {person: arm for arm in arms for person in [name for name in drawn if drawn[name] == arm][:2]}
+    with serving(settings, vllm_server.url) as service:
+        ready = httpx.get(f"{service.url}/health/ready").json()
+        assert (ready["models"], ready["candidates"]) == ({"llm": arms["A"]}, {"llm": arms["B"]})
+        models = service.shop.models
+        assert models.language_model is not None
+        assert models.llm_trials is not None
+        for engine, answer in ((models.language_model, TAUGHT_ANSWER), (models.llm_trials.engine, OTHER_ANSWER)):
+            assert ask(engine, TAUGHT_QUESTION)[0].strip() == answer
+        for asked, (person, arm) in enumerate(people.items(), start=1):
+            assert say(service, "waterproof jackets", person, person)["tasteline"]["ranking_id"]  # type: ignore[index]
+            counted = service.counts("tasteline_model_answers_total", "model")
+            assert sum(counted.values()) == asked
+            assert counted[arms[arm]] == list(people.values())[:asked].count(arm)
+        listed = {entry["id"]: entry["parent"] for entry in httpx.get(f"{service.url}/v1/models").json()["data"][1:]}
+        assert listed == dict.fromkeys(arms.values(), vllm_server.model)
+        service.shop.flush_rankings()
+        counts = [outcome.arm for outcome in service.shop.store.trial_outcomes(started.id)]
+        assert sorted(counts) == sorted(people.values())
 
 
 def test_an_engine_cut_off_in_mid_answer_costs_only_eloquence(settings: Settings, cable: Cable) -> None:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from app import engines, indexing
 from app.doctor import Finding, examine
+from retrieval.experiment import Experiments
 from retrieval.models.ranker_files import write_ranker
 from retrieval.registry import Registry
 from tasteline.errors import MissingExtra
@@ -91,6 +92,21 @@ def test_trained_models_are_told_with_the_next_step(settings: Settings) -> None:
     told = f"{card(0).id}, trained 2026-03-01 on tents-and-kettles (56,000 events)"
     assert (live["encoder model"].ok, live["encoder model"].detail) == (True, told)
     assert live["next-item model"].detail.startswith("none: ")
+
+
+def test_an_experiment_is_told_with_both_models(settings: Settings) -> None:
+    registry = Registry(settings.home)
+    for number in range(2):
+        entry = registered(registry, number, kind="llm")
+    registry.promote(card(0).id)
+    started = Experiments(settings.home).start(card(1).id, share=0.2)
+    told = findings(settings)["llm model"].detail
+    assert told.startswith(f"{card(0).id}, trained")
+    assert told.endswith(f"; experiment {started.id} gives {card(1).id} to 20% of people")
+    damage(entry)
+    assert not findings(settings)["llm model"].ok
+    Experiments(settings.home).stop("llm")
+    assert "experiment" not in findings(settings)["llm model"].detail
 
 
 @pytest.mark.parametrize("trained_with", ["hashing/256", "another"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,13 @@ from app.agent import interest_words
 from app.agent.interest_words import (
     InterestWords,
     InterestWriter,
+    KeptWords,
     check_sentence,
     retrieval_query,
 )
 from app.agent.voice import TEMPLATES
 from app.llm.asking import Asker
+from app.llm.live import LiveLanguageModel
 from app.llm.scripted import ScriptedLanguageModel
 from app.telemetry import Metrics
 from prompts.interest_words import NumberedSentence, Sentence, Step
@@ -214,18 +217,75 @@ def test_the_erased_are_forgotten_at_once(shop: SmallShop) -> None:
     assert write(writer).sentences
     shop.store.erase_user("anna")
     assert write(writer).sentences == ()
-    assert [words.sentences for words in writer._kept.values()] == [()]
+    assert [words.sentences for words in writer._kept.all()] == [()]
+
+
+class Named(ScriptedLanguageModel):
+    """Writes one true sentence, and has a name of its own."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__([reply(([1], sentence))])
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+
+def test_one_models_words_never_stand_for_anothers(shop: SmallShop) -> None:
+    """Two arms of an experiment share one memory, and so do the models before and after a promotion."""
+    kept = KeptWords()
+    one, other = Named("one", "You bought Tarn boots."), Named("other", "You are interested in boots.")
+    writers = [InterestWriter(Asker(model, Metrics()), shop.live, shop.store, True, kept) for model in (one, other)]
+    for _ in range(2):
+        said = [(words.engine, texts(words)[0]) for words in map(write, writers)]
+        assert said == [("one", "You bought Tarn boots."), ("other", "You are interested in boots.")]
+    assert [len(model.requests) for model in (one, other)] == [1, 1]
+    engine = LiveLanguageModel()
+    promoted = InterestWriter(Asker(engine, Metrics()), shop.live, shop.store, True)
+    for model in (one, other):
+        engine.exchange(model)
+        assert write(promoted).engine == model.name
+
+
+def test_words_of_a_model_that_was_exchanged_meanwhile_are_not_kept(shop: SmallShop) -> None:
+    engine = LiveLanguageModel()
+    engine.exchange(Named("one", "You bought Tarn boots."))
+    writer = InterestWriter(Asker(engine, Metrics()), shop.live, shop.store, True)
+
+    class Leaving(Asker):
+        async def ask(self, *arguments: Any, **options: Any) -> Any:
+            read = await super().ask(*arguments, **options)
+            engine.exchange(Named("other", "You are interested in boots."))
+            return read
+
+    writer._asker = Leaving(engine, Metrics())
+    assert texts(write(writer))[0] == "You bought Tarn boots."
+    assert writer._kept.all() == []
+
+
+def test_the_erased_are_forgotten_in_all_arms(shop: SmallShop) -> None:
+    """Nobody asks the candidate's writer any more, and it had written of them."""
+    kept = KeptWords()
+    usual, candidate = (
+        InterestWriter(Asker(Named(name, "You bought Tarn boots."), Metrics()), shop.live, shop.store, True, kept)
+        for name in ("usual", "candidate")
+    )
+    assert write(candidate).engine == "candidate"
+    shop.store.erase_user("anna")
+    write(usual, "nobody")
+    assert [words.sentences for words in kept.all()] == [()]
 
 
 def test_a_late_answer_is_not_kept_and_memory_is_bounded(shop: SmallShop, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = writer_of(shop, ScriptedLanguageModel(["word " * 20], delay=1.0))
     write(slow, timeout=0.05)
-    assert not slow._kept
+    assert not slow._kept.all()
     monkeypatch.setattr(interest_words, "MOST_KEPT", 2)
     writer = writer_of(shop, describes=False)
     for said in ("one", "two", "three"):
         write(writer, said=said)
-    assert len(writer._kept) == 2
+    assert len(writer._kept.all()) == 2
 
 
 def test_steps_of_a_session_follow_what_is_stored(shop: SmallShop) -> None:

@@ -111,6 +111,26 @@ def test_leaving_an_answer_early_counts_as_its_end() -> None:
     assert model.name == "new"
 
 
+def test_released_it_is_empty_once_its_last_request_has_ended() -> None:
+    slow = Engine("slow", delay=0.1)
+    model = LiveLanguageModel()
+    model.release()  # there is nothing yet
+    model.exchange(slow)
+    asking, answers = in_thread(said(model))
+    until(lambda: slow.requests)
+    releasing = Thread(target=model.release)
+    releasing.start()
+    until(lambda: model.empty)
+    assert not slow.closed
+    asking.join()
+    releasing.join()
+    assert (answers, slow.closed, model.name) == ([" ".join(["slow"] * 5)], True, "")
+    model.exchange(Engine("next"))
+    assert asyncio.run(said(model)) == " ".join(["next"] * 5)
+    model.close()
+    model.release()
+
+
 def test_closing_ends_a_waiting_exchange_and_takes_no_more() -> None:
     hanging, late = Engine("hanging", delay=1.0), Engine("late")
     model = LiveLanguageModel()

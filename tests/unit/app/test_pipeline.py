@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -23,6 +25,7 @@ from prompts.reply import render_reply
 from retrieval.understanding import Vocabulary
 from tasteline.errors import EngineFailed, SnapshotMismatch
 from tasteline.settings import Settings
+from tasteline.trials import Trial
 from tasteline.types import Piece
 from tests.unit.retrieval.small_shop import SmallShop, event, product
 
@@ -43,7 +46,12 @@ def shop() -> SmallShop:
 def assistant(shop: SmallShop) -> Iterator[Make]:
     made: list[Assistant] = []
 
-    def make(model: ScriptedLanguageModel | None = None, deadline: float = 5.0, **options: object) -> Assistant:
+    def make(
+        model: ScriptedLanguageModel | None = None,
+        deadline: float = 5.0,
+        trial: Trial | None = None,
+        **options: object,
+    ) -> Assistant:
         settings = Settings(deadline_seconds=deadline, _env_file=None, **options)  # type: ignore[arg-type]
         metrics = Metrics()
         asker = Asker(model, metrics)
@@ -52,10 +60,10 @@ def assistant(shop: SmallShop) -> Iterator[Make]:
             Judge(asker, settings.model_judges),
             InterestWriter(asker, shop.live, shop.store, settings.model_describes),
             Voice(asker, metrics, settings.worded_products, settings.wording_seconds),
+            trial,
         )
-        made.append(
-            Assistant(shop.store, shop.live, shop.searcher, shop.recommender, shop.newcomers, tasks, metrics, settings)
-        )
+        found = (shop.searcher, shop.recommender, shop.newcomers)
+        made.append(Assistant(shop.store, shop.live, *found, lambda *_: tasks, metrics, settings))
         return made[-1]
 
     yield make
@@ -87,6 +95,26 @@ def test_a_whole_answer(assistant: Make, shop: SmallShop) -> None:
     user, assistant_turn = shop.store.turns("talk")
     assert (user.text, assistant_turn.text) == ("waterproof jacket", text)
     assert assistant_turn.product_ids == tuple(shown(answer))
+
+
+@pytest.mark.parametrize("message", ["waterproof jacket", "recommend something for me"])
+@pytest.mark.parametrize("trial", [None, Trial("of-language-models", "B", "00")])
+def test_a_chat_counts_for_the_experiment_of_language_models_before_any_other(
+    assistant: Make, shop: SmallShop, monkeypatch: pytest.MonkeyPatch, trial: Trial | None, message: str
+) -> None:
+    other = Trial("of-rankers", "A", "11")
+    for finder, method in ((shop.searcher, "search"), (shop.recommender, "recommend")):
+        find = getattr(finder, method)
+
+        def tried(query: object, find: Any = find) -> object:
+            found = find(query)
+            many = isinstance(found, list)
+            return [replace(each, trial=other) for each in found] if many else replace(found, trial=other)
+
+        monkeypatch.setattr(finder, method, tried)
+    answer, _ = ask(assistant(trial=trial), message, user_id="anna")
+    assert answer.ranking is not None
+    assert answer.ranking.trial == (trial or other)
 
 
 def test_a_conversation_is_remembered_apart_from_others(assistant: Make) -> None:

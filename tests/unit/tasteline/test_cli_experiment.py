@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +22,12 @@ A, B = card(0).id, card(1).id
 
 @pytest.fixture
 def two(shell: Shell) -> Shell:
-    """Two next-item models, the first of them live, and an encoder."""
+    """Two next-item models and two language models, the first of each live, an encoder, and a forecast."""
     registry = Registry(shell.home)
-    for number, kind in enumerate(("next-item", "next-item", "encoder")):
+    for number, kind in enumerate(("next-item", "next-item", "encoder", "llm", "llm", "forecast")):
         registered(registry, number, kind=kind)
     registry.promote(A)
+    registry.promote(card(3).id)
     return shell
 
 
@@ -48,8 +51,24 @@ def test_start_status_stop(two: Shell) -> None:
 
 def test_only_two_models_of_the_kind_that_is_wired(two: Shell) -> None:
     assert "encoder model" in failed(two("experiment", "start", "next-item", card(2).id), 2)
-    assert "made with next-item" in failed(two("experiment", "start", "encoder", card(2).id), 2)
+    forecast = failed(two("experiment", "start", "forecast", card(5).id), 2)
+    assert "made with next-item, reranker, llm models" in forecast
     assert "is the live" in failed(two("experiment", "start", "next-item", A), 2)
+
+
+def test_an_encoder_is_compared_offline(two: Shell) -> None:
+    told = failed(two("experiment", "start", "encoder", card(2).id), 2)
+    assert f"eval search --data FOLDER --encoder {card(2).id}" in told
+    assert (Path(__file__).parents[3] / re.search(r"docs/adr/[\w-]+\.md", told).group()).is_file()  # type: ignore[union-attr]
+
+
+def test_language_models_need_an_engine_that_runs_trained_ones(two: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = failed(two("experiment", "start", "llm", card(4).id), 2)
+    assert "“none” runs no trained model; set TASTELINE_LANGUAGE_MODEL to openvino" in refused
+    monkeypatch.setenv("TASTELINE_LANGUAGE_MODEL", "openai")
+    assert f"A {card(3).id} (live), B {card(4).id}" in two("experiment", "start", "llm", card(4).id).out
+    assert two("experiment", "status", "llm", "--json").json["verdict"] == "go on"
+    assert two("experiment", "stop", "llm", "--json").json["b"] == card(4).id
 
 
 def test_a_clear_difference_is_told(two: Shell) -> None:
