@@ -54,25 +54,49 @@ class Erased:
     """Thrown away whole; they are made again when they are wanted."""
     learners: tuple[Learner, ...]
     """Oldest first within their kind; what was withdrawn before is not named again."""
+    withdrawn: Mapping[ModelKind, Withdrawal]
+    """What is live in their place; empty where they were to stay in use."""
 
 
-def erase_person(home: Path, store: PersonStore, open_store: OpenStore, user_id: str) -> Erased:
+def erase_person(
+    home: Path, store: PersonStore, open_store: OpenStore, user_id: str, *, retire: bool = False
+) -> Erased:
     """Removes the person; returns when nothing of this home names them any more.
 
     Who is unknown to the store may still be in files: those are looked through all the same. Afterwards the models'
-    records no longer say who it was. Raises TransientError where the store is busy; then ask again.
+    records no longer say who it was, so that who learned from them is told now or never: with `retire` those models
+    are out of service for good before anything else is done. Raises TransientError where the store is busy; then ask
+    again.
     """
     # The store comes after what was derived from it, and the records last: until then asking again finds everything.
+    # Models go first: once the store knows nobody of that id, one without a record is no longer seen to be concerned.
     known = any(store.export_user(user_id).values())
     learners = learners_from(home, user_id) if known or LearnedFrom(home).models(user_id) else ()
+    withdrawn = _withdrawn(home, learners) if retire else {}
     files = {name: count for name, count in _cleaned(home, user_id) if count}
     caches = (*_counts(home, known), *_evaluations(home, open_store, user_id), *_trained_caches(home, known))
     rows = store.erase_user(user_id)
+    # Whoever reads the store from now on does not find them; what was registered until now may have learned from them.
+    late = _since(learners, learners_from(home, user_id)) if learners or known else ()
+    withdrawn = _one_after_another(withdrawn, _withdrawn(home, late)) if retire else withdrawn
     LearnedFrom(home).forget(user_id)
-    return Erased(rows, files, caches, learners)
+    return Erased(rows, files, caches, (*learners, *late), withdrawn)
 
 
-def withdraw_learners(home: Path, learners: Sequence[Learner]) -> dict[ModelKind, Withdrawal]:
+def _since(learners: Sequence[Learner], now: Sequence[Learner]) -> tuple[Learner, ...]:
+    known = {each.id for each in learners}
+    return tuple(each for each in now if each.id not in known)
+
+
+def _one_after_another(
+    first: Mapping[ModelKind, Withdrawal], then: Mapping[ModelKind, Withdrawal]
+) -> dict[ModelKind, Withdrawal]:
+    """What is live after both, and what was before the first."""
+    both = {kind: Withdrawal(change.live, first.get(kind, change).before) for kind, change in then.items()}
+    return {**first, **both}
+
+
+def _withdrawn(home: Path, learners: Sequence[Learner]) -> dict[ModelKind, Withdrawal]:
     """Take them out of service for good; what is live in their place, by kind."""
     kinds = dict.fromkeys(learner.kind for learner in learners)
     registry = Registry(home)

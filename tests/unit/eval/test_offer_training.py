@@ -7,7 +7,7 @@ import numpy as np
 from app.engines import open_store, open_store_at
 from eval.coupon_response import cases_of, divided
 from eval.offer_training import fitted, train_offers
-from retrieval.erasure import erase_person, withdraw_learners
+from retrieval.erasure import erase_person
 from retrieval.offers import taste
 from retrieval.offers.response import FILE, ResponseModel
 from retrieval.registry import Registry
@@ -48,8 +48,7 @@ def test_an_erased_person_is_known_to_be_in_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     entry = train_offers(LOG, "made up", "c0ffee", settings, lambda name: None)[1]
     store = open_store(settings)
-    erased = erase_person(tmp_path, store, open_store_at(settings), "p03")
+    erased = erase_person(tmp_path, store, open_store_at(settings), "p03", retire=True)
     store.close()
     assert [(learner.kind, learner.id, learner.live) for learner in erased.learners] == [("offers", entry.id, True)]
-    withdraw_learners(tmp_path, erased.learners)
     assert Registry(tmp_path).live("offers") is None

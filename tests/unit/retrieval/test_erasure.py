@@ -13,9 +13,10 @@ import pytest
 
 from finetune.examples import ChatExample, Question, read_examples, write_examples
 from retrieval.adapters.store_sql import SqlStore
-from retrieval.erasure import Erased, erase_person, remove_person, withdraw_learners
+from retrieval.erasure import Erased, erase_person, remove_person
 from retrieval.follow import Behaviour
 from retrieval.learned_from import LearnedFrom
+from retrieval.model_card import KINDS
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.registry import Registry
 from tasteline.errors import TransientError
@@ -72,9 +73,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def erase(home: Path, user_id: str = ANNA) -> Erased:
+def erase(home: Path, user_id: str = ANNA, *, retire: bool = False) -> Erased:
     with closing(store_at(home)) as store:
-        return erase_person(home, store, store_at, user_id)
+        return erase_person(home, store, store_at, user_id, retire=retire)
+
+
+def live_of(home: Path) -> dict[str, str | None]:
+    found = {kind: Registry(home).live(kind) for kind in KINDS}
+    return {kind: entry.id for kind, entry in found.items() if entry is not None}
 
 
 def files_naming(home: Path, user_id: str) -> Iterator[Path]:
@@ -146,7 +152,7 @@ def test_models_that_learned_are_named_withdrawn_and_forget_who_it_was(home: Pat
     nobody_knows = registered(registry, 2, kind="llm")
     for entry in (without, with_anna, nobody_knows):
         registry.promote(entry.id)
-    erased = erase(home)
+    erased = erase(home, retire=True)
     assert [(each.id, each.recorded, each.live) for each in erased.learners] == [
         (with_anna.id, True, True),
         (nobody_knows.id, False, True),
@@ -155,8 +161,8 @@ def test_models_that_learned_are_named_withdrawn_and_forget_who_it_was(home: Pat
     known = records.record("next-item", with_anna.id)
     assert known is not None
     assert (known.forgotten, known.people) == (1, 1)
-    changes = withdraw_learners(home, erased.learners)
-    assert {kind: change.live for kind, change in changes.items()} == {"next-item": without.id, "llm": None}
+    assert {kind: change.live for kind, change in erased.withdrawn.items()} == {"next-item": without.id, "llm": None}
+    assert live_of(home) == {"next-item": without.id}
     assert erase(home, BO).learners[0].id == without.id  # what was withdrawn is not named again
 
 
@@ -193,6 +199,50 @@ def test_an_erasure_that_was_broken_off_is_finished_by_asking_again(
     assert erased.rows == 4
     assert [each.id for each in erased.learners] == [entry.id]
     assert list(files_naming(home, ANNA)) == []
+
+
+@pytest.mark.parametrize("crashing", ["SqlStore.erase_user", "LearnedFrom.forget"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_crash_leaves_no_learner_in_service(
+    home: Path, monkeypatch: pytest.MonkeyPatch, crashing: str, recorded: bool
+) -> None:
+    registry = Registry(home)
+    before, entry = registry.register(card(0), writing(), [BO]), card(1)
+    registry.register(entry, writing(), [ANNA] if recorded else None)
+    for each in (before.id, entry.id):
+        registry.promote(each)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"tests.unit.retrieval.test_erasure.{crashing}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            erase(home, retire=True)
+    erase(home, retire=True)
+    assert live_of(home) == {"next-item": before.id}
+    assert registry.is_withdrawn("next-item", entry.id)
+    assert list(files_naming(home, ANNA)) == []
+    assert LearnedFrom(home).models(ANNA) == []
+
+
+def test_what_is_registered_while_somebody_is_erased_is_named_and_withdrawn_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(home)
+    first = registry.register(card(0), writing(), [ANNA])
+    registry.promote(first.id)
+    erasing = SqlStore.erase_user
+
+    def trained_meanwhile(self: SqlStore, user_id: str) -> int:
+        registry.promote(registry.register(card(1), writing(), [ANNA, BO]).id)
+        return erasing(self, user_id)
+
+    monkeypatch.setattr(SqlStore, "erase_user", trained_meanwhile)
+    erased = erase(home, retire=True)
+    assert [each.id for each in erased.learners] == [first.id, card(1).id]
+    assert (erased.withdrawn["next-item"].before, erased.withdrawn["next-item"].live) == (first.id, None)
+    assert live_of(home) == {}
 
 
 def test_only_the_field_says_whose_a_row_is(tmp_path: Path) -> None:
