@@ -170,7 +170,7 @@ def registered(
     )
     entry = registry.register(card, lambda into: _moved(folder, into), lesson.people)
     if erasures(settings) != lesson.erasures:
-        registry.withdraw(lesson.kind, [entry.id])
+        registry.disown(entry)
         return entry, False
     live = promote and comparison.difference >= 0
     if live:
