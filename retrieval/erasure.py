@@ -121,7 +121,8 @@ def learners_from(home: Path, user_id: str) -> tuple[Learner, ...]:
 
 def _begun_from(card: ModelCard) -> set[str]:
     """Ids of the models whose weights it began with: what they learned, it knows."""
-    return {str(begun) for begun in (card.base, card.settings.get("begun_from")) if begun is not None}
+    named = [str(begun) for begun in (card.base, card.settings.get("begun_from")) if begun is not None]
+    return {*named, *(part for each in named for part in Path(each).parts)}  # an id, or a folder of that name
 
 
 def remove_person(path: Path, user_id: str) -> int:

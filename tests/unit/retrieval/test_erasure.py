@@ -173,7 +173,8 @@ def test_what_began_from_a_model_that_learned_has_learned_too(home: Path) -> Non
     second = registry.register(card(1, settings=settings), writing(), [BO])
     third = registry.register(card(2, kind="llm", base=second.id), writing(), [])
     registry.register(card(3), writing(), [BO])
-    assert [each.id for each in erase(home).learners] == [first.id, second.id, third.id]
+    by_folder = registry.register(card(4, base=str(first.folder / "merged")), writing(), [BO])
+    assert {each.id for each in erase(home).learners} == {first.id, second.id, third.id, by_folder.id}
 
 
 def test_a_model_of_the_catalogue_alone_learned_from_nobody(home: Path) -> None:
