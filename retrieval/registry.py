@@ -277,6 +277,12 @@ class Registry:
         self.withdraw(entry.card.kind, [entry.id])
         self._learned_from.drop(entry.card.kind, entry.id)
 
+    @contextlib.contextmanager
+    def standing_still(self, kind: ModelKind) -> Iterator[None]:
+        """While nobody promotes, rolls back or withdraws one of the kind; whoever wants to waits."""
+        with self._alone(kind):
+            yield
+
     def is_withdrawn(self, kind: ModelKind, entry_id: str) -> bool:
         return entry_id in self._promotions(kind).withdrawn
 
