@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event as ThreadEvent
 
 import pytest
 
@@ -244,6 +246,87 @@ def test_what_is_registered_while_somebody_is_erased_is_named_and_withdrawn_too(
     assert [each.id for each in erased.learners] == [first.id, card(1).id]
     assert (erased.withdrawn["next-item"].before, erased.withdrawn["next-item"].live) == (first.id, None)
     assert live_of(home) == {}
+
+
+def job_of(home: Path, name: str, who: str) -> Path:
+    folder = home / "datasets" / name
+    (folder / "merged").mkdir(parents=True)
+    for file in ("job.json", "checkpoint", "merged/weights"):
+        (folder / file).write_text("{}")
+    asked = [Question(query="kettle", positive="p1", origin="search", user_id=who, time=MOMENT)]
+    write_examples(asked, Question, folder / "train.jsonl")
+    return folder
+
+
+def test_weights_of_an_unfinished_training_go_with_the_rows(home: Path) -> None:
+    theirs, named, other = (
+        job_of(home, "training-encoder", ANNA),
+        job_of(home, "20260301-1", ANNA),
+        job_of(home, "x", BO),
+    )
+    (home / "datasets/gone.erasing").mkdir()  # of a crash
+    erased = erase(home)
+    assert {"datasets/training-encoder", "datasets/20260301-1"} <= set(erased.caches)
+    assert not theirs.exists()
+    assert not named.exists()
+    assert (other / "merged/weights").is_file()
+    assert not list((home / "datasets").rglob("*.erasing"))
+
+
+def test_half_written_files_go_and_what_is_being_written_does_not(home: Path) -> None:
+    checkpoint = job_of(home, "training-llm", BO) / "checkpoint.tmp"
+    leftover, writing = home / "datasets/chats/valid.tmp", home / "datasets/new/train.jsonl"
+    for path in (checkpoint, leftover):
+        path.write_text("half")
+    begun, go_on = ThreadEvent(), ThreadEvent()
+
+    def rows() -> Iterator[Question]:
+        for number, who in enumerate((ANNA, BO)):
+            yield Question(query="kettle", positive=f"p{number}", origin="search", user_id=who, time=MOMENT)
+            begun.set()
+            go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        written = pool.submit(write_examples, rows(), Question, writing)
+        begun.wait(10)
+        erased = pool.submit(erase, home)
+        with pytest.raises(TimeoutError):
+            erased.result(0.3)  # it waits, or those rows would come after it
+        go_on.set()
+        assert written.result(10) == 2
+        assert erased.result(10).files["datasets/new/train.jsonl"] == 1
+    assert checkpoint.is_file()
+    assert not leftover.exists()
+    assert [row.user_id for row in read_examples(writing, Question)] == [BO]
+
+
+def test_two_are_erased_at_the_same_time(home: Path) -> None:
+    path = home / "datasets/chats/valid.jsonl"
+    people = [f"person-{number}" for number in range(6)]
+    rows = [Question(query="kettle", positive="p1", origin="search", user_id=who) for who in people * 3_000]
+    write_examples(rows, Question, path)
+    with ThreadPoolExecutor(5) as pool:
+        assert len(list(pool.map(lambda who: erase(home, who), people[:5]))) == 5
+    assert {row.user_id for row in read_examples(path, Question)} == {people[5]}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_number_is_an_id_only_in_a_field_of_people(home: Path, gone: bool) -> None:
+    theirs = [{"line": 2, "field": "time", "reason": "missing", "raw": '{"user_id": "7", "product_id": "9"}'}]
+    others = [
+        {"line": 7, "field": "time", "reason": "missing", "raw": "bo-11,p9,"},
+        {"line": 8, "field": "price", "reason": "7 is odd", "raw": '{"id": "7", "price": 7}'},
+    ]
+    (home / "rejects.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (*theirs, *others)))
+    feed = home / "eval/0000000000000007"
+    feed.mkdir()
+    who = "7" if gone else "8"
+    (feed / "events.jsonl").write_text(json.dumps({"user_id": who, "product_id": "7", "price": 7}) + "\n")
+    (feed / "interactions.csv").write_text("user_id,item_id,price\n8,7,7\n")
+    erased = erase(home, "7")
+    kept = [json.loads(line) for line in (home / "rejects.jsonl").read_text().splitlines()]
+    assert kept == others
+    assert ("eval/0000000000000007" in erased.caches) is gone
 
 
 def test_only_the_field_says_whose_a_row_is(tmp_path: Path) -> None:
