@@ -29,7 +29,7 @@ from retrieval.model_card import ModelKind
 from retrieval.registry import Entry, Registry
 from retrieval.reranking import Reranking
 from retrieval.split import Split
-from tasteline.errors import EngineFailed
+from tasteline.errors import EngineFailed, TastelineError
 from tasteline.ports import Embedder, LanguageModel, Reranker
 from tasteline.settings import Settings
 from tasteline.types import Product
@@ -206,6 +206,8 @@ class LiveLlm:
         self.engine = LiveLanguageModel()
         self._published = False
         """Whether the configured one was opened since a trained one was in use: what is missing is not tried again."""
+        self._missing: str | None = None
+        """Why the configured one could not be opened."""
         registry = Registry(settings.home)
         self._model: LiveModel[str] = LiveModel(registry, self.kind, self._taken)
         if registry.stamp(self.kind) is None:  # nothing was ever promoted: who starts is told what is missing
@@ -216,7 +218,7 @@ class LiveLlm:
 
     @property
     def problem(self) -> str | None:
-        return self._model.problem
+        return self._model.problem or self._missing
 
     @property
     def progress(self) -> str | None:
@@ -237,7 +239,7 @@ class LiveLlm:
         """Loads, checks and exchanges; gives the name."""
         model = self._checked(entry)
         self.engine.exchange(model, entry.id, model.parent or entry.card.base)
-        self._published = False
+        self._published, self._missing = False, None
         return entry.id
 
     def _checked(self, entry: Entry) -> LanguageModel:
@@ -251,8 +253,13 @@ class LiveLlm:
         return model
 
     def _back_to_published(self) -> None:
-        self._published = True
-        model = open_language_model(self._settings)
+        self._published, self._missing = True, None
+        try:
+            model = open_language_model(self._settings)
+        except TastelineError as error:
+            self._missing = str(error)
+            self.engine.release()  # what was taken back does not go on answering
+            raise
         if model is None:
             return
         deadline = time.monotonic() + LOADING_SECONDS

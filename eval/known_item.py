@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from eval.metrics import judged_labels, labels_of, mrr_at_k, padded, recall_at_k
 from eval.search import SearchSystem
 from finetune.catalogue_words import CatalogueWords
 from finetune.query_forms import MAKERS, Form
-from finetune.splitting import Part, product_part
+from finetune.splitting import Part, comparable, product_part
 from tasteline.types import Product
 
 FORMS: tuple[Form, ...] = ("fragment", "kind", "brand_kind", "attribute", "description", "synonym")
@@ -32,17 +33,25 @@ class KnownItemQuery:
     form: Form
     relevant: frozenset[str]
     """Ids of the products that answer it; at least one."""
+    passed_over: frozenset[str] = frozenset()
+    """Ids of others that answer it, of another part: neither right nor wrong, wherever they are ranked."""
 
 
 def known_item_queries(
-    products: Sequence[Product], each: int = 150, seed: int = 0, part: Part | None = None
+    products: Sequence[Product],
+    each: int = 150,
+    seed: int = 0,
+    part: Part | None = None,
+    without: AbstractSet[str] = frozenset(),
 ) -> tuple[KnownItemQuery, ...]:
-    """At most `each` different queries of every form; the same for the same products, number, seed and part.
+    """At most `each` different queries of every form; the same for the same products, number, seed, part and texts.
 
-    Products are drawn with equal chance; with `part` only those of that part, so that what a trained model is chosen
-    by is never a query of a product that it was trained on. A form that the catalogue does not allow (no brands, no
-    attributes) gives fewer queries or none.
+    Products are drawn with equal chance. With `part` only those of that part are drawn and are relevant, and a query
+    that is one of `without` (spaces and capitals apart) is not made: so what a trained model is judged by is neither a
+    text that it has learned from nor a product. A form that the catalogue does not allow (no brands, no attributes)
+    gives fewer queries or none.
     """
+    learned = {comparable(text) for text in without}
     words = CatalogueWords(products)
     drawn = [place for place, product in enumerate(products) if part in (None, product_part(product.id))]
     made: list[KnownItemQuery] = []
@@ -53,11 +62,14 @@ def known_item_queries(
             if len(texts) == each:
                 break
             query = MAKERS[form](words, drawn[chance.randrange(len(drawn))], chance)
-            if query is None or " ".join(query[0]) in texts:
+            if query is None or (text := " ".join(query[0])) in texts or comparable(text) in learned:
                 continue
-            texts.add(" ".join(query[0]))
-            relevant = frozenset(products[place].id for place in query[1])
-            made.append(KnownItemQuery(" ".join(query[0]), form, relevant))
+            answering = frozenset(products[place].id for place in query[1])
+            relevant = frozenset(key for key in answering if part in (None, product_part(key)))
+            if not relevant:
+                continue  # a form may draw on something that only others have
+            texts.add(text)
+            made.append(KnownItemQuery(text, form, relevant, answering - relevant))
     return tuple(made)
 
 

@@ -9,11 +9,11 @@ meet.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 
@@ -21,24 +21,27 @@ from eval.beginnings import base_folder, base_named
 from eval.chat_rows import ChatsAsked, chats_at, write_chats
 from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import Measured, Slice, SystemResult
-from eval.own_shop import brought_up_to_date, erasures
+from eval.own_shop import brought_up_to_date, erasures, revision
 from finetune.chats.parts import Part
 from finetune.examples import ChatExample, Task, read_examples
 from finetune.llm import log_likelihoods
 from finetune.lora.adapter import MERGED
+from finetune.lora.job import Outcome
 from finetune.lora.settings import LlmSettings, read_settings
 from retrieval.adapters.weights import language_model_folder
-from retrieval.registry import Entry
+from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
-BASE, TUNED = "base", "tuned"
+BASE, LIVE, TUNED = "base", "live", "tuned"
+VERDICT = "verdict.jsonl"
 MAIN_METRIC = "log_likelihood"
 PROTOCOL = (
-    "prompts as the service sends them, about people, products and moments that no training saw; log_likelihood is the "
-    "mean over the tokens of the wanted answer, larger is better"
+    "prompts as the service sends them, about people, products and moments that no training saw or was stopped by, all "
+    "of a person taken together; log_likelihood is the mean over the tokens of the wanted answer, larger is better"
 )
 TASKS: tuple[Task, ...] = get_args(Task)
+Chats: TypeAlias = tuple[ChatExample, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class LlmTrainingAsked:
     rows: int = 96
     """To learn from, at most; drawn by chance, from each task as many."""
     measured: int = 40
+    """To stop by, and as many for the verdict."""
     seed: int = 0
     promote: bool = True
 
@@ -88,23 +92,50 @@ def train_language_model(
     began = base_folder(settings.home, asked.base) or settings.language_model_name
     base = language_model_folder(began, settings.home / "models")
 
-    def rows() -> tuple[tuple[ChatExample, ...], tuple[ChatExample, ...], dict[str, str]]:
+    def rows() -> tuple[Chats, Chats, dict[str, str], Chats]:
         hearing.told("chats")
         write_chats(settings, ChatsAsked(seed=asked.seed))
         train = _rows(settings.home, "train", asked.rows, asked)
         hearing.told(f"llm learns from {len(train):,} chats")
-        return train, _rows(settings.home, "valid", asked.measured, asked), {}
+        valid, verdict = halves(_rows(settings.home, "valid", 2 * asked.measured, asked))
+        return train, valid, {}, verdict
 
-    made = f"{asked.tasks} {asked.rows} {asked.measured} {asked.seed}"
+    before = Registry(settings.home).live("llm")
+    baseline, weights = (LIVE, str(before.folder / MERGED)) if before else (BASE, base)
+    made = f"{asked.tasks} {asked.rows} {asked.measured} {asked.seed} of {revision(settings)}"
     with learned(settings.home, "llm", base, chosen, made, rows, hearing) as (folder, outcome):
         hearing.told("measuring")
-        train, valid = (list(read_examples(folder / f"{part}.jsonl", ChatExample)) for part in get_args(Part))
-        report = _measured((base, str(folder / MERGED)), valid, chosen, settings, asked.seed)
-        lesson = _lesson(asked, train, chosen, settings, outcome.seconds, known)
+        train, verdict = (list(read_examples(folder / name, ChatExample)) for name in ("train.jsonl", VERDICT))
+        models = {baseline: weights, TUNED: str(folder / MERGED)}
+        report = _measured(models, verdict, chosen, settings, asked.seed)
         entry, live = registered(
-            folder, lesson, report, settings, system=TUNED, baseline=BASE, metric=MAIN_METRIC, promote=asked.promote
+            folder,
+            _lesson(asked, train, chosen, settings, outcome, known),
+            report,
+            settings,
+            system=TUNED,
+            baseline=baseline,
+            metric=MAIN_METRIC,
+            promote=asked.promote,
+            before=before.id if before else "",
         )
     return report, entry, live
+
+
+def halves(rows: Sequence[ChatExample]) -> tuple[Chats, Chats]:
+    """Those to stop by and those for the verdict, all of a person on one side. Raises InvalidInput for an empty one."""
+    second = [sha256(_about(row).encode("utf-8", "surrogatepass")).digest()[0] % 2 == 1 for row in rows]
+    sides = tuple(tuple(row for row, late in zip(rows, second, strict=True) if late == side) for side in (False, True))
+    if not all(sides):
+        raise InvalidInput(
+            "too few chats are about people and products that are kept for measuring; import more products and events"
+        )
+    return sides[0], sides[1]
+
+
+def _about(row: ChatExample) -> str:
+    """Whom or what a row is about: rows about the same hang together."""
+    return row.user_id if row.user_id is not None else row.messages[-1].content
 
 
 def _rows(home: Path, part: Part, most: int, asked: LlmTrainingAsked) -> tuple[ChatExample, ...]:
@@ -121,23 +152,26 @@ def _rows(home: Path, part: Part, most: int, asked: LlmTrainingAsked) -> tuple[C
 
 
 def _measured(
-    models: tuple[str, str], valid: Sequence[ChatExample], chosen: LlmSettings, settings: Settings, seed: int
+    models: Mapping[str, str], rows: Sequence[ChatExample], chosen: LlmSettings, settings: Settings, seed: int
 ) -> dict[str, object]:
-    """`models`: the base and the tuned one."""
+    """`models`: weights by the name in the table."""
     started = time.perf_counter()
-    base, tuned = (log_likelihoods(model, valid, chosen) for model in models)
-    kept: list[int] = np.flatnonzero(~np.isnan(base)).tolist()
-    codes = np.array([TASKS.index(valid[place].task) for place in kept])
+    found = {name: log_likelihoods(weights, rows, chosen) for name, weights in models.items()}
+    kept: list[int] = np.flatnonzero(~np.isnan(found[TUNED])).tolist()
+    if not kept:
+        raise InvalidInput(
+            f"none of the {len(rows)} chats for the verdict fits into {chosen.max_length} tokens; --set max_length=…"
+        )
+    codes = np.array([TASKS.index(rows[place].task) for place in kept])
+    about = np.unique([_about(rows[place]) for place in kept], return_inverse=True)[1]
     return Measured(
         task="llm",
         dataset=settings.home.resolve().name,
-        checksum=_checksum(valid),
+        checksum=_checksum(rows),
         protocol=PROTOCOL,
-        cases=tuple(f"{valid[place].task} {place}" for place in kept),
-        systems={
-            BASE: SystemResult({MAIN_METRIC: base[kept].astype(np.float64)}),
-            TUNED: SystemResult({MAIN_METRIC: tuned[kept].astype(np.float64)}),
-        },
+        cases=tuple(f"{rows[place].task} {place}" for place in kept),
+        systems={name: SystemResult({MAIN_METRIC: values[kept].astype(np.float64)}) for name, values in found.items()},
+        groups=about,
         slices=[Slice("task", TASKS, codes)],
         seed=seed,
         seconds=time.perf_counter() - started,
@@ -150,7 +184,7 @@ def _lesson(
     train: Sequence[ChatExample],
     chosen: LlmSettings,
     settings: Settings,
-    seconds: float,
+    outcome: Outcome,
     known: int,
 ) -> Lesson:
     return Lesson(
@@ -162,8 +196,9 @@ def _lesson(
         settings={"tasks": asked.tasks, "rows": asked.rows, **asdict(chosen)},
         base=asked.base or settings.language_model_name,
         seed=asked.seed,
-        seconds=seconds,
+        seconds=outcome.seconds,
         erasures=known,
+        kept=outcome.kept,
     )
 
 

@@ -33,7 +33,7 @@ from finetune.question_sets import FOLDER
 from finetune.training import Epoch
 from retrieval.model_card import Comparison, ModelCard, ModelKind, Scalar, TrainingData, new_id
 from retrieval.registry import Entry, Registry
-from tasteline.errors import Overloaded, TransientError
+from tasteline.errors import InvalidInput, Overloaded, TransientError
 from tasteline.settings import Settings
 
 Row = TypeVar("Row")
@@ -66,6 +66,8 @@ class Lesson:
     seconds: float
     erasures: int
     """People who had been erased before it began."""
+    kept: int
+    """The epoch whose weights it has; 0: nothing that was learned was better than the base."""
 
 
 def drawn(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
@@ -81,13 +83,14 @@ def learned(
     base: str,
     settings: LoraSettings,
     made: str,
-    rows: Callable[[], tuple[Rows, Rows, Mapping[str, str]]],
+    rows: Callable[[], tuple[Rows, Rows, Mapping[str, str], Rows]],
     hearing: Hearing,
 ) -> Iterator[tuple[Path, Outcome]]:
     """The folder of a trained model, called as the entry will be: vectors and graphs made of it are found again after
-    promotion. `rows`: to learn from, to stop by, and texts of products; not asked for where a job that was broken off,
-    of the same settings and with rows `made` in the same way, goes on with those that it had. One that had learned to
-    its end is only measured again. The folder goes when all went well, and where somebody of its rows is erased.
+    promotion. `rows`: to learn from, to stop by, texts of products, and rows for the verdict; not asked for where a job
+    that was broken off, of the same settings and with rows `made` in the same way, goes on with those that it had. One
+    that had learned to its end is only measured again. The folder goes when all went well, and where somebody of its
+    rows is erased.
 
     Raises TransientError for the latter, Overloaded where another training of the kind runs on this home, SetupError
     where there is no such device.
@@ -103,7 +106,8 @@ def learned(
                 hearing.told(f"an unfinished training of {kind} with other settings or rows is thrown away")
                 shutil.rmtree(other)
         if same is None:
-            prepare(folder, kind, base, settings, *rows(), made)
+            train, valid, texts, verdict = rows()
+            prepare(folder, kind, base, settings, train, valid, texts, made, verdict)
         else:
             folder = same
             hearing.told(f"goes on with the training of {kind} that was broken off")
@@ -158,14 +162,15 @@ def registered(
     baseline: str,
     metric: str,
     promote: bool,
+    before: str,
 ) -> tuple[Entry, bool]:
-    """The entry, and whether it is live: where `promote`, and `system` is not behind `baseline`.
+    """The entry, and whether it is live: where `promote`, it has learned something, and `system` is not behind
+    `baseline`, which is the model `before` ("": the shop without one), and still live.
 
     Where somebody was erased while it learned it is withdrawn for good.
     """
     registry, commit = Registry(settings.home), commit_of(Path(__file__).parent)
-    before = registry.live(lesson.kind)
-    comparison = comparison_of(report, baseline, metric, before.id if before else "")
+    comparison = comparison_of(report, baseline, metric, before)
     home = settings.home.resolve().name
     card = ModelCard(
         id=folder.name,
@@ -176,7 +181,7 @@ def registered(
         metrics=cast(Mapping[str, Mapping[str, float | None]], report["systems"]),
         system=system,
         main_metric=metric,
-        split="valid",
+        split="test",
         seconds=round(lesson.seconds, 1),
         seed=lesson.seed,
         machine=machine(),
@@ -184,16 +189,29 @@ def registered(
         commit=commit.sha if commit else None,
         dirty=commit.dirty if commit else False,
         base=lesson.base,
+        notes="" if lesson.kept else "Nothing that was learned was better than the base: this is the base.",
         comparison=comparison,
     )
     entry = registry.register(card, lambda into: _moved(folder, into), lesson.people)
     if erasures(settings) != lesson.erasures:
         registry.disown(entry)
         return entry, False
-    live = promote and comparison.difference >= 0
-    if live:
+    return entry, promote and lesson.kept > 0 and promoted(registry, entry)
+
+
+def promoted(registry: Registry, entry: Entry) -> bool:
+    """Whether it is live now: not where it is behind, nor where something else became live meanwhile."""
+    try:
         registry.promote(entry.id)
-    return entry, live
+    except InvalidInput:
+        return False
+    return True
+
+
+def live_id(settings: Settings, kind: ModelKind) -> str:
+    """Of the model that is live; "" where none is."""
+    live = Registry(settings.home).live(kind)
+    return live.id if live else ""
 
 
 def comparison_of(report: Mapping[str, object], baseline: str, metric: str, before: str) -> Comparison:

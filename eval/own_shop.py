@@ -50,3 +50,9 @@ def erasures(settings: Settings) -> int:
     """How many people have been erased: where it moves while something learns, it may have learned from one of them."""
     with closing(open_store(settings)) as store:
         return store.erasures()
+
+
+def revision(settings: Settings) -> int:
+    """Of the catalogue; it grows with every change."""
+    with closing(open_store(settings)) as store:
+        return store.revision()

@@ -19,13 +19,14 @@ from app.shop import Shop
 from eval.beginnings import base_folder, base_named
 from eval.datasets import checksum_of
 from eval.known_item import FORMS, KnownItemQuery, known_item_queries
-from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
+from eval.lora_entry import Hearing, Lesson, drawn, learned, live_id, registered
 from eval.measured import OURS, Measured, Slice, SystemResult
 from eval.metrics import judged_labels, measured, measures, padded
 from eval.own_shop import brought_up_to_date, erasures, own_shop
 from eval.search import SearchSystem, rank_one_by_one
-from eval.served import Served, adopt, dense_of, reranking_by, systems_of
+from eval.served import NEVER, Served, adopt, dense_of, reranking_by, systems_of
 from finetune.examples import Question, read_examples
+from finetune.lora.job import Outcome
 from finetune.lora.settings import EncoderSettings, LoraSettings, RerankerSettings, read_settings
 from finetune.question_making import OpenShop, QuestionRecipe, make_question_set
 from finetune.question_sets import QuestionSet
@@ -37,7 +38,7 @@ from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
 
 Kind = Literal["encoder", "reranker"]
-TRAIN = "train.jsonl"
+TRAIN, VALID = "train.jsonl", "valid.jsonl"
 QUESTIONS = "search"
 """What the set of questions is called under `home/datasets`."""
 BEFORE = OURS
@@ -46,8 +47,8 @@ TUNED = "tuned"
 MAIN_METRIC = "ndcg@10"
 METRICS = (MAIN_METRIC, "mrr@10", "recall@10", "recall@100")
 PROTOCOL = (
-    "queries made of products that no training saw (five in a hundred), among all products; whatever answers one is "
-    "relevant"
+    "queries made of products that are kept for this (five in a hundred), among all products; no text is one that was "
+    "learned from or stopped by; what answers one is relevant where it is kept for this too, and passed over where not"
 )
 DEPTH = 100
 
@@ -91,26 +92,30 @@ def train_for_search(
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
     base, known = base_folder(settings.home, asked.base) or encoder_path(settings.embedder_model), erasures(settings)
     with own_shop(settings) as shop:
+        before = live_id(settings, asked.kind)  # read first: it is what stands in the table beside the new one
 
-        def rows() -> tuple[tuple[Question, ...], tuple[Question, ...], dict[str, str]]:
+        def rows() -> tuple[tuple[Question, ...], tuple[Question, ...], dict[str, str], tuple[Question, ...]]:
             questions = _questions(shop, asked, settings.home, hearing)
             taken = drawn(questions.train, asked.questions, asked.seed)
+            _queries(shop, asked, (*taken, *questions.valid))  # what cannot be measured is not learned
             hearing.told(f"{asked.kind} learns from {len(taken):,} of {len(questions.train):,} questions")
-            return taken, questions.valid, _texts(shop.live)
+            return taken, questions.valid, _texts(shop.live), ()
 
-        made = f"{asked.each} {asked.questions} {asked.seed}" + (" next" if asked.next_items else "")
+        made = f"{asked.each} {asked.questions} {asked.seed} of {shop.live.revision} by {shop.live.embedder.name}"
+        made += " next" if asked.next_items else ""
         with learned(settings.home, asked.kind, base, chosen, made, rows, hearing) as (folder, outcome):
             hearing.told("measuring")
             report = _measured(asked, shop, folder, settings, hearing)
             entry, live = registered(
                 folder,
-                _lesson(asked, folder, shop, chosen, settings, outcome.seconds, known),
+                _lesson(asked, folder, shop, chosen, settings, outcome, known),
                 report,
                 settings,
                 system=TUNED,
                 baseline=BEFORE,
                 metric=MAIN_METRIC,
                 promote=asked.promote,
+                before=before,
             )
     return report, entry, live
 
@@ -121,7 +126,7 @@ def _lesson(
     shop: Shop,
     chosen: LoraSettings,
     settings: Settings,
-    seconds: float,
+    outcome: Outcome,
     known: int,
 ) -> Lesson:
     rows = list(read_examples(folder / TRAIN, Question))
@@ -136,8 +141,9 @@ def _lesson(
         settings={"questions": asked.questions, "each": asked.each, "next_items": asked.next_items, **asdict(chosen)},
         base=asked.base or settings.embedder_model,
         seed=asked.seed,
-        seconds=seconds,
+        seconds=outcome.seconds,
         erasures=known,
+        kept=outcome.kept,
     )
 
 
@@ -168,13 +174,10 @@ def _measured(
     asked: SearchTrainingAsked, shop: Shop, folder: Path, settings: Settings, hearing: Hearing
 ) -> dict[str, object]:
     """Words alone, meaning alone, the search of now, and that with the new model in it."""
-    with shop.live.read() as indexes:
-        products = list(indexes.catalogue.products())
-    queries = known_item_queries(products, asked.queries, asked.seed, part="valid")
-    if not queries:
-        raise InvalidInput("no query can be made of the products that are kept for measuring; import more products")
+    learned_from = [row for part in (TRAIN, VALID) for row in read_examples(folder / part, Question)]
+    queries = _queries(shop, asked, learned_from)
     started = time.perf_counter()
-    results = {system.name: _result(system, queries) for system in systems_of(shop)}
+    results = {system.name: _result(system, queries) for system in systems_of(shop, patient=True)}
     tuned = _tuned(asked.kind, shop, folder, settings, hearing)
     results |= {system.name: _result(system, queries) for system in tuned}
     codes = np.array([FORMS.index(query.form) for query in queries])
@@ -192,12 +195,23 @@ def _measured(
     ).as_mapping()
 
 
+def _queries(shop: Shop, asked: SearchTrainingAsked, learned_from: Sequence[Question]) -> Sequence[KnownItemQuery]:
+    """For the verdict. Raises InvalidInput where there is none."""
+    with shop.live.read() as indexes:
+        products = list(indexes.catalogue.products())
+    texts = {row.query for row in learned_from}
+    queries = known_item_queries(products, asked.queries, asked.seed, part="test", without=texts)
+    if not queries:
+        raise InvalidInput("no query can be made of the products that are kept for measuring; import more products")
+    return queries
+
+
 def _tuned(kind: Kind, shop: Shop, folder: Path, settings: Settings, hearing: Hearing) -> Sequence[SearchSystem]:
     """The search with the new model, and the new encoder alone. The indexes of `shop` are then those of the encoder."""
     if kind == "reranker":
         return [Served(shop.searcher.reranked(reranking_by(folder, settings)), TUNED)]
     adopt(shop, folder, settings, hearing.embedding)
-    return [dense_of(shop, "tuned encoder"), Served(shop.searcher, TUNED)]
+    return [dense_of(shop, "tuned encoder"), Served(shop.searcher.patient(NEVER), TUNED)]
 
 
 def _result(system: SearchSystem, queries: Sequence[KnownItemQuery]) -> SystemResult:
@@ -208,5 +222,7 @@ def _result(system: SearchSystem, queries: Sequence[KnownItemQuery]) -> SystemRe
         return numbers.setdefault(product_id, len(numbers))
 
     items, judged = judged_labels([{number(each): 1.0 for each in sorted(query.relevant)} for query in queries])
-    ranked = padded([[number(each) for each in row] for row in rankings], width=DEPTH)
+    told = zip(rankings, queries, strict=True)
+    kept = [[number(each) for each in row if each not in query.passed_over] for row, query in told]
+    ranked = padded(kept, width=DEPTH)
     return SystemResult(measured(measures(*METRICS), ranked, items, judged), latencies=latencies)

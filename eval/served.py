@@ -145,11 +145,12 @@ def folder_of(name: str, settings: Settings) -> Path:
     return Path(name) if Path(name).is_dir() else Registry(settings.home).find(name).folder
 
 
-def systems_of(shop: Shop) -> list[SearchSystem]:
-    """Baselines over the shop's own catalogue and vectors, then the shop itself."""
-    products = _products(shop)
+def systems_of(shop: Shop, *, patient: bool = False) -> list[SearchSystem]:
+    """Baselines over the shop's own catalogue and vectors, then the shop itself; `patient`: its reranker is waited for,
+    if it has one."""
+    products, searcher = _products(shop), shop.searcher.patient(NEVER) if patient else shop.searcher
     bm25, dense = Bm25(TantivyLexicalIndex(coordination=False), products), dense_of(shop)
-    return [bm25, dense, Fusion([bm25, dense], [0.5, 0.5]), Served(shop.searcher)]
+    return [bm25, dense, Fusion([bm25, dense], [0.5, 0.5]), Served(searcher)]
 
 
 def dense_of(shop: Shop, name: str = Dense.name) -> Dense:

@@ -186,10 +186,10 @@ class _Valid:
     def of(cls, questions: Sequence[Question], texts: Mapping[str, str]) -> _Valid:
         """Questions and products evenly taken, those that answer included."""
         taken = questions[:: max(1, len(questions) // MEASURED)][:MEASURED]
-        asked = Asked.of(taken, texts, negatives=1_000)
         others = [text for _, text in sorted(texts.items()) if text.strip()]
         others = others[:: max(1, len(others) // MEASURED_TEXTS)][:MEASURED_TEXTS]
-        return cls(asked, tuple(dict.fromkeys((*asked.documents, *others))))
+        asked = Asked.of(taken, texts, negatives=1_000, beside=others)
+        return cls(asked, asked.documents)
 
 
 def _valid_mrr(valid: _Valid, model: Any) -> float:

@@ -95,14 +95,19 @@ def next_questions(
 
     The last NEXT_EACH decisions of each person. They teach what follows from a taste, not what answers a search.
     """
-    decided: dict[str, dict[str, Event]] = defaultdict(dict)
+    decided: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         taken = event.type in (EventType.ADD_TO_CART, EventType.PURCHASE)
         if taken and event.user_id and event.product_id is not None and event.product_id in products:
-            decided[event.user_id].setdefault(event.product_id, event)
+            decided[event.user_id].append(event)
     made: list[Question] = []
     known: dict[str, set[str]] = defaultdict(set)
-    for user_id, one_by_one in decided.items():
+    for user_id, taken_by in decided.items():
+        if all(event.time is not None for event in taken_by):  # a feed may come newest first
+            taken_by.sort(key=_moment)
+        one_by_one: dict[str, Event] = {}
+        for event in taken_by:
+            one_by_one.setdefault(event.product_id or "", event)
         ids = list(one_by_one)
         for place in range(max(1, len(ids) - NEXT_EACH), len(ids)):
             taste = taste_of([products[key] for key in ids[:place]])

@@ -32,6 +32,8 @@ class Question:
     """Product id."""
     negatives: tuple[str, ...] = ()
     """Ids of products that look like an answer and are none, the most alike first."""
+    answers: tuple[str, ...] = ()
+    """Ids of other products that answer it, as far as it matters here: those are no wrong answers."""
     weight: float = 1.0
     """Of its loss, above 0: a click far down a ranking weighs more than one at its top."""
     origin: str

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,7 +106,8 @@ def make_question_set(
         told(f"searching for {side}")
         kept = _found_again(rows, shop, recipe, account, side, progress)
         told(f"negatives of {side}")
-        sides.append(_with_negatives(kept, made.answers, shop, recipe, account, side, progress))
+        asked = _with_negatives(kept, made.answers, shop, recipe, account, side, progress)
+        sides.append(_with_answers(asked, made.answers, None if side == "valid" else _named(asked)))
     about = About(
         name=name,
         created=datetime.now(UTC),
@@ -218,6 +219,19 @@ def _with_negatives(
     mined = mine(rows, answers, shop.indexes, shop.embedder, mining, usable, progress)
     account.note(f"candidates for negatives of {side}", mined.passed_over)
     return mined.questions
+
+
+def _with_answers(rows: Sequence[Question], answers: Answers, among: AbstractSet[str] | None) -> Sequence[Question]:
+    """Each with the others that answer it. `among`: those that matter, lest every "toner cartridge" name 600."""
+    every = [answers.get(row.query, frozenset()) for row in rows]
+    return [
+        replace(row, answers=tuple(sorted((ids if among is None else ids & among) - {row.positive})))
+        for row, ids in zip(rows, every, strict=True)
+    ]
+
+
+def _named(rows: Sequence[Question]) -> AbstractSet[str]:
+    return {key for row in rows for key in (row.positive, *row.negatives)}
 
 
 def _any(product_id: str) -> bool:

@@ -34,8 +34,13 @@ class Asked:
     """For each query all documents that answer it, by any question."""
 
     @classmethod
-    def of(cls, questions: Sequence[Question], texts: Mapping[str, str], negatives: int) -> Asked:
-        """The first `negatives` of each that have a text and are no answer. Raises InvalidInput where none is left."""
+    def of(
+        cls, questions: Sequence[Question], texts: Mapping[str, str], negatives: int, beside: Sequence[str] = ()
+    ) -> Asked:
+        """The first `negatives` of each that have a text and are no answer. `beside`: texts of further documents.
+
+        Raises InvalidInput where no question is left.
+        """
         told = [each for each in questions if each.query.strip() and texts.get(each.positive, "").strip()]
         if not told:
             raise InvalidInput("no question has words and names a product with a text; import products first")
@@ -45,11 +50,18 @@ class Asked:
         answers: dict[int, set[int]] = defaultdict(set)
         for query, positive in zip(query_of, positive_of, strict=True):
             answers[query].add(positive)
+        # Others that answer it matter where they are something to somebody here, and would be in the way elsewhere.
+        ids = {key for each in told for key in (each.positive, *each.negatives)}
+        here = {texts[key] for key in ids if texts.get(key, "").strip()} | set(beside)
+        for query, each in zip(query_of, told, strict=True):
+            answers[query].update(documents[texts[key]] for key in each.answers if texts.get(key) in here)
         wrong = []
         for query, each in zip(query_of, told, strict=True):
             named = [documents[texts[product]] for product in each.negatives if texts.get(product, "").strip()]
             fresh = [row for row in dict.fromkeys(named) if row not in answers[query]]
             wrong.append(np.array(fresh[:negatives], dtype=np.int64))
+        for text in beside:
+            documents.note(text)
         return cls(
             tuple(queries.names),
             tuple(documents.names),
@@ -80,6 +92,10 @@ class _Numbered:
 
     def __getitem__(self, text: str) -> int:
         return self._numbers.setdefault(well_formed(text), len(self._numbers))
+
+    def note(self, text: str) -> None:
+        """Known from now on."""
+        self[text]
 
     @property
     def names(self) -> list[str]:

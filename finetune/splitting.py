@@ -139,7 +139,16 @@ def _side(row: Question, cut: datetime | None) -> str:
 
 
 def _text(row: Question) -> str:
-    return " ".join(row.query.casefold().split())
+    return comparable(row.query)
+
+
+def comparable(text: str) -> str:
+    """The same for what differs in spaces and capitals only.
+
+    >>> comparable(" Red  kettle")
+    'red kettle'
+    """
+    return " ".join(text.casefold().split())
 
 
 def _text_side(text: str) -> str:

@@ -52,8 +52,8 @@ class Comparison:
 
     @property
     def is_worse(self) -> bool:
-        """Better or equal will do: only what the whole interval says is worse."""
-        return self.high < 0
+        """Better or equal will do, as the means say: an interval that only just holds 0 is no leave to be behind."""
+        return self.difference < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,18 @@ class ModelCard:
     def main_value(self) -> float | None:
         """The model's own value of `main_metric`; None where it was not measured."""
         return self.metrics.get(self.system, {}).get(self.main_metric)
+
+    @property
+    def ahead(self) -> str | None:
+        """The system of the card's table that is ahead of the model, the best of them; None where none is."""
+        own = self.main_value
+        others = {
+            name: value
+            for name, row in self.metrics.items()
+            if name != self.system and (value := row.get(self.main_metric)) is not None
+        }
+        best = max(others, key=lambda name: others[name], default=None)
+        return best if best is not None and own is not None and others[best] > own else None
 
 
 _CARD = TypeAdapter(ModelCard)

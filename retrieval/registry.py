@@ -221,16 +221,17 @@ class Registry:
         """Make this model the live one of its kind, after a look at its files.
 
         Where it is live already nothing changes, but a service that could not load it will try again. Raises NotFound,
-        and InvalidInput for one that was withdrawn, or measured worse than what was live; `force` overrules the latter.
+        and InvalidInput for one that was withdrawn, measured worse than what is live, or compared with something else;
+        `force` overrules the latter two.
         """
         entry = self.entry(entry_id)
-        if not force:
-            _require_not_worse(entry.card)
         self.verify(entry)
         with self._alone(entry.card.kind) as folder:
             promotions = self._promotions(entry.card.kind)
             if entry.id in promotions.withdrawn:
                 raise InvalidInput(f"model {entry.id} was withdrawn for good; train another one", field="id")
+            if not force and promotions.live != entry.id:
+                _require_not_worse(entry.card, promotions.live or "")
             if promotions.live == entry.id:
                 os.utime(folder / POINTER)
             else:
@@ -376,12 +377,23 @@ class Registry:
             os.close(held)
 
 
-def _require_not_worse(card: ModelCard) -> None:
-    row = card.comparison
-    if row is not None and row.is_worse:
+def _require_not_worse(card: ModelCard, live: str) -> None:
+    """`live`: id of what it would take the place of; "" for none."""
+    row, forced = card.comparison, "--force makes it live all the same"
+    without = "the shop without such a model"
+    if row is None:
+        if card.ahead is not None:
+            raise InvalidInput(f"model {card.id} was measured behind {card.ahead}; {forced}", field="id")
+    elif row.is_worse:
         raise InvalidInput(
-            f"model {card.id} was measured worse than {row.baseline or 'the shop without such a model'}: {row.metric} "
-            f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}); --force makes it live all the same",
+            f"model {card.id} was measured worse than {row.baseline or without}: {row.metric} "
+            f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}); {forced}",
+            field="id",
+        )
+    elif row.baseline != live:
+        raise InvalidInput(
+            f"model {card.id} was compared with {row.baseline or without}, and {live or 'none'} is live now; train it "
+            f"again to have it compared with that, or {forced}",
             field="id",
         )
 

@@ -69,6 +69,10 @@ class Reranking:
         self._clock = clock
         self._trying = trying
 
+    def waiting(self, seconds: float) -> Reranking:
+        """The same, which is waited for so long."""
+        return Reranking(self._reranker, self._depth, seconds, self._weight, self._clock, self._trying)
+
     @property
     def depth(self) -> int:
         """How long a list is wanted before it is cut to what is shown; 0 while nobody reranks."""

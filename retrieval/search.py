@@ -95,6 +95,10 @@ class Searcher:
         """The same search with another hand at the top of its lists, or none."""
         return Searcher(self._live, self._understand, self._counts, self._new_id, reranking)
 
+    def patient(self, seconds: float) -> Searcher:
+        """The same search, which waits so long for its reranker: for measuring, where a late one would flatter."""
+        return self.reranked(self._reranking.waiting(seconds)) if self._reranking else self
+
     def search(self, queries: Sequence[SearchQuery]) -> list[Ranking]:
         """One ranking for each query, in order."""
         meanings = [understood(query, self._understand) for query in queries]

@@ -189,7 +189,9 @@ def _say(report: dict[str, object], entry: Entry, live: bool, as_json: bool) -> 
     from eval.report.tables import markdown_table
 
     say(markdown_table(report))
-    state = "is live" if live else "is a candidate; `tasteline models promote` makes it live"
+    row = entry.card.comparison
+    promote = f"tasteline models promote {entry.id}{' --force' if row is not None and row.is_worse else ''}"
+    state = "is live" if live else f"is a candidate; `{promote}` makes it live"
     say(f"\n{entry.card.kind} {entry.id} {state}.")
 
 

@@ -46,11 +46,15 @@ def prepare(
     valid: Rows,
     texts: Mapping[str, str] | None = None,
     made: str = "",
+    verdict: Rows = (),
 ) -> None:
-    """In the place of whatever lay there. `texts`: of products by id, for questions. `made`: how the rows were."""
+    """In the place of whatever lay there. `texts`: of products by id, for questions. `made`: how the rows were.
+
+    `verdict`: rows that the trainer does not look at, for the measuring afterwards.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name, rows in (("train", train), ("valid", valid)):
+    for name, rows in (("train", train), ("valid", valid), ("verdict", verdict)):
         write_examples(rows, ChatExample if kind == "llm" else Question, folder / f"{name}.jsonl")  # type: ignore[type-var]
     (folder / TEXTS).write_text(json.dumps(texts or {}), encoding="utf-8")
     (folder / JOB).write_text(

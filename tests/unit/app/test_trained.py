@@ -170,6 +170,29 @@ def test_missing_weights_are_told_at_the_start_and_not_again_and_again(
     assert not llm.engine.ready
 
 
+def test_what_was_taken_back_does_not_go_on_answering_where_the_published_one_is_missing(
+    settings: Settings, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(settings, 0)
+    llm = LiveLlm(settings, SHOP.live)
+    llm.follow()
+    configured = trained.open_language_model
+
+    def missing(chosen: Settings) -> LanguageModel:
+        raise MissingExtra("No language model.", remedy="make setup")
+
+    monkeypatch.setattr(trained, "open_language_model", missing)
+    Registry(settings.home).rollback("llm")
+    with pytest.raises(MissingExtra):
+        llm.follow()
+    assert (llm.engine.empty, made.running) == (True, [])
+    assert "No language model" in str(llm.problem)
+    monkeypatch.setattr(trained, "open_language_model", configured)
+    entry = promoted(settings, 1)
+    llm.follow()
+    assert (llm.engine.name, llm.problem) == (entry.id, None)
+
+
 def test_only_engines_that_can_run_one_follow_the_registry(settings: Settings, made: Made) -> None:
     def models(given: LanguageModel | None = None, **changes: object) -> TrainedModels:
         chosen = settings.model_copy(update=changes)

@@ -90,6 +90,17 @@ def test_a_part_is_asked_about_its_own_products_alone(products: list[Product]) -
     assert known_item_queries([product for product in products if product.id not in valid], part="valid") == ()
 
 
+def test_other_parts_are_neither_right_nor_wrong_and_known_texts_are_not_asked(products: list[Product]) -> None:
+    made = known_item_queries(products, each=20, part="test")
+    assert made
+    for query in made:
+        assert {product_part(key) for key in query.relevant} == {"test"}
+        assert "test" not in {product_part(key) for key in query.passed_over}
+    assert any(query.passed_over for query in made)
+    known = {f" {made[0].text.upper()}"}
+    assert made[0].text not in [each.text for each in known_item_queries(products, each=20, part="test", without=known)]
+
+
 def test_perfect_and_useless_systems(queries: tuple[KnownItemQuery, ...]) -> None:
     class Knowing:
         name = "knowing"

@@ -37,10 +37,10 @@ class Training:
     epochs: int = 0
     heard: list[str] = field(default_factory=list)
 
-    def rows(self) -> tuple[Rows, Rows, Mapping[str, str]]:
+    def rows(self) -> tuple[Rows, Rows, Mapping[str, str], Rows]:
         self.asked += 1
         rows: list[Question] = list(QUESTIONS)
-        return rows, rows[:4], TEXTS
+        return rows, rows[:4], TEXTS, rows[4:6]
 
     def _epoch(self, *_: object) -> None:
         self.epochs += 1
@@ -50,6 +50,7 @@ class Training:
         hearing = Hearing(self.heard.append, self._epoch)
         with learned(self.home, "encoder", self.base, settings, made, self.rows, hearing) as (folder, _):
             assert (folder / "merged" / "modules.json").is_file()
+            assert len((folder / "verdict.jsonl").read_text().splitlines()) == 2
             if measuring is not None:
                 raise measuring
             return folder.name

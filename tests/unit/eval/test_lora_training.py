@@ -12,13 +12,15 @@ from typing import cast
 import pytest
 
 from app.bootstrap import open_shop
-from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
+from eval.llm_training import LlmTrainingAsked, halves, tasks_of, train_language_model
 from eval.lora_entry import Hearing, comparison_of
 from eval.search_training import BEFORE, TUNED, Kind, SearchTrainingAsked, train_for_search
+from finetune.examples import ChatExample
 from retrieval.learned_from import LearnedFrom, Record
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
+from tasteline.types import ChatMessage
 from tests.unit.tiny_models import make_chat_model, make_encoder
 
 COLOURS, KINDS = ("red", "blue", "green", "steel", "glass"), ("kettle", "lamp", "mug", "teapot")
@@ -96,7 +98,8 @@ def test_the_table_has_the_search_without_and_with_it(trained: Trained) -> None:
 def test_it_is_live_where_it_is_not_behind(trained: Trained, settings: Settings) -> None:
     _, entry, live = trained
     assert entry.card.comparison is not None
-    assert live == (entry.card.comparison.difference >= 0)
+    learned_something = "Nothing that was learned" not in entry.card.notes
+    assert live == (entry.card.comparison.difference >= 0 and learned_something)
     found = Registry(settings.home).live(entry.card.kind)
     assert (found is not None and found.id == entry.id) == live
 
@@ -172,6 +175,20 @@ def test_answers_become_likelier(llm: Trained) -> None:
     assert live
     assert entry.card.main_value == systems["tuned"]["log_likelihood"]
     assert cast(dict[str, object], cast(dict[str, object], report["slices"])["task"]).keys() >= {"understanding"}
+
+
+def test_what_a_person_did_is_for_stopping_or_for_the_verdict() -> None:
+    def row(user: str | None, content: str) -> ChatExample:
+        return ChatExample(task="judging", messages=(ChatMessage("user", content),), answer="Yes", user_id=user)
+
+    rows = [row(f"u{number % 7}", f"question {number}") for number in range(40)]
+    rows += [row(None, f"request {number % 5}") for number in range(20)]
+    first, second = halves(rows)
+    assert len(first) + len(second) == len(rows)
+    assert {each.user_id for each in first if each.user_id}.isdisjoint(each.user_id for each in second)
+    assert {each.messages for each in first}.isdisjoint(each.messages for each in second)
+    with pytest.raises(InvalidInput, match="import more"):
+        halves(rows[:1])
 
 
 def test_tasks_are_chosen_by_name() -> None:

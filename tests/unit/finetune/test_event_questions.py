@@ -150,3 +150,11 @@ def test_what_comes_next_is_asked_as_a_taste() -> None:
         ("someone who bought: Kettle; Tent", "c", "ann"),
     ]
     assert known == {"someone who bought: Tent": {"a", "b"}, "someone who bought: Kettle; Tent": {"a", "b", "c"}}
+
+
+def test_a_feed_that_comes_newest_first_asks_the_same() -> None:
+    products = {name: Product(name, title) for name, title in (("a", "Tent"), ("b", "Kettle"), ("c", "Lamp"))}
+    events = [did("purchase", minute, name) for minute, name in ((0, "a"), (5, "b"), (9, "c"), (11, "a"))]
+    first, last = next_questions(events, products), next_questions(reversed(events), products)
+    assert [(q.query, q.positive) for q in first[0]] == [(q.query, q.positive) for q in last[0]]
+    assert first[1] == last[1]

@@ -26,6 +26,19 @@ def test_what_answers_a_query_is_never_its_wrong_answer() -> None:
     assert made.positive_of.tolist() == [0, 1, 2]
 
 
+def test_what_is_known_to_answer_is_an_answer_where_others_name_it() -> None:
+    rows = [
+        Question(query="kettle", positive="k1", answers=("k2", "k9"), origin="test"),
+        Question(query="blue", positive="k2", origin="test"),
+    ]
+    made = Asked.of(rows, {**TEXTS, "k9": "a third kettle"}, 9)
+    assert made.documents == ("red kettle", "blue kettle")  # nobody asks for the third
+    assert made.answers == (frozenset({0, 1}), frozenset({1}))
+    beside = Asked.of(rows, {**TEXTS, "k9": "a third kettle"}, 9, beside=["mug", "a third kettle"])
+    assert sorted(beside.documents) == ["a third kettle", "blue kettle", "mug", "red kettle"]
+    assert {beside.documents[row] for row in beside.answers[0]} == {"red kettle", "blue kettle", "a third kettle"}
+
+
 def test_only_so_many_of_the_first_wrong_answers() -> None:
     assert [each.tolist() for each in asked(("mug", "m1", ("k2", "k1")), negatives=1).negatives_of] == [[1]]
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from retrieval.model_card import KINDS, ModelKind, card_to_markdown
+from retrieval.model_card import KINDS, Comparison, ModelKind, card_to_markdown
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput, ModelDamaged, NotFound
 from tests.unit.retrieval.trained import START, WEIGHTS, card, damage, registered, writing
@@ -176,6 +176,44 @@ def test_promote_and_roll_back_and_again(registry: Registry) -> None:
     registry.promote(a.id)
     registry.promote(c.id)
     assert registry.rollback("next-item").live.id == a.id
+
+
+def compared(baseline: str, difference: float, low: float = -1.0, high: float = 1.0) -> Comparison:
+    return Comparison(baseline, "ndcg@10", difference, low, high, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "said"),
+    [(-0.05, -0.11, 0.001, "was measured worse"), (-1.0, -1.5, -0.5, "was measured worse"), (0.0, -0.1, 0.1, None)],
+)
+def test_what_is_behind_is_promoted_by_force_only(
+    registry: Registry, difference: float, low: float, high: float, said: str | None
+) -> None:
+    first = registered(registry, 0, comparison=compared("", 0.1))
+    registry.promote(first.id)
+    second = registered(registry, 1, comparison=compared(first.id, difference, low, high))
+    if said is not None:
+        with pytest.raises(InvalidInput, match=said):
+            registry.promote(second.id)
+        assert registry.live("next-item") == registry.entry(first.id)
+    assert registry.promote(second.id, force=said is not None).live is not None
+
+
+def test_a_comparison_with_something_else_is_no_leave(registry: Registry) -> None:
+    first, second = (registered(registry, number, comparison=compared("", 0.1)) for number in range(2))
+    registry.promote(first.id)
+    with pytest.raises(InvalidInput, match=f"compared with the shop without such a model, and {first.id} is live now"):
+        registry.promote(second.id)
+    registry.rollback("next-item")
+    registry.promote(second.id)
+
+
+def test_a_model_behind_a_baseline_of_its_own_table_is_promoted_by_force_only(registry: Registry) -> None:
+    table = {"popular": {"ndcg@10": 0.07}, "sasrec": {"ndcg@10": 0.05}}
+    entry = registered(registry, 0, metrics=table)
+    with pytest.raises(InvalidInput, match="was measured behind popular"):
+        registry.promote(entry.id)
+    registry.promote(entry.id, force=True)
 
 
 def test_history_keeps_what_was_taken_back(registry: Registry) -> None:
