@@ -118,9 +118,9 @@ def test_where_somebody_is_erased_whose_rows_it_has_nothing_of_it_is_left(traini
             (training.home / erased.caches[0]).mkdir(exist_ok=True)
             (training.home / erased.caches[0] / "checkpoint").write_text("written after it had gone")
 
-    def rows() -> tuple[Rows, Rows, Mapping[str, str]]:
+    def rows() -> tuple[Rows, Rows, Mapping[str, str], Rows]:
         theirs = replace(QUESTIONS[0], user_id="anna", time=datetime(2026, 3, 1, tzinfo=UTC))
-        return [theirs, *QUESTIONS[1:]], list(QUESTIONS[:4]), TEXTS
+        return [theirs, *QUESTIONS[1:]], list(QUESTIONS[:4]), TEXTS, []
 
     hearing = Hearing(training.heard.append, step=erase if when == "learning" else lambda step: None)
 
