@@ -6,7 +6,7 @@ Takes and gives JSON through pydantic; translates to and from the types inside (
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -25,9 +25,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from retrieval.erasure import Erased
-from retrieval.model_card import ModelKind
 from retrieval.offers.sponsoring import Sponsored
-from retrieval.registry import Withdrawal
 from retrieval.welcome import MOST_QUESTIONS
 from tasteline import types as t
 
@@ -515,13 +513,13 @@ class ErasedResponse(BaseModel):
     live: dict[str, str | None] = Field(description="What is live now, by kind, where models were retired.")
 
     @classmethod
-    def of(cls, erased: Erased, withdrawn: Mapping[ModelKind, Withdrawal]) -> ErasedResponse:
+    def of(cls, erased: Erased) -> ErasedResponse:
         return cls(
             removed=erased.rows,
             files=dict(erased.files),
             caches=list(erased.caches),
             learners=[LearnerModel(kind=e.kind, id=e.id, recorded=e.recorded, live=e.live) for e in erased.learners],
-            live={kind: change.live for kind, change in withdrawn.items()},
+            live={kind: change.live for kind, change in erased.withdrawn.items()},
         )
 
 

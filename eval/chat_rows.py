@@ -33,6 +33,7 @@ from prompts.interest_turn import InterestTurn
 from prompts.interest_words import NumberedSentence, Sentence
 from prompts.step import Step
 from retrieval.recommend import RecommendationQuery, Recommender
+from tasteline.errors import TransientError
 from tasteline.ports import Store
 from tasteline.settings import Settings
 from tasteline.types import Event, Product
@@ -65,14 +66,22 @@ class Known:
 
 
 def write_chats(settings: Settings, asked: ChatsAsked) -> dict[Part, Counter[str]]:
-    """Rows by task of both parts, written to `train.jsonl` and `valid.jsonl`. Nobody's rows but those in the store."""
+    """Rows by task of both parts, written to `train.jsonl` and `valid.jsonl`. Nobody's rows but those in the store.
+
+    Raises TransientError where somebody was erased meanwhile; then nothing is left.
+    """
     with closing(open_shop(settings.model_copy(update={"language_model": "none"}))) as shop:
+        erasures = shop.store.erasures()  # before reading
         known = known_of(shop.store, asked.people)
         made: dict[Part, Counter[str]] = {}
         for part in get_args(Part):
             rows = list(chat_rows(known, shop, part, asked))
             write_examples(rows, ChatExample, settings.home / FOLDER / f"{part}.jsonl")
             made[part] = Counter(row.task for row in rows)
+        if shop.store.erasures() != erasures:
+            for part in get_args(Part):
+                chats_at(settings.home, part).unlink(missing_ok=True)
+            raise TransientError("somebody was erased while chats were made of what they did; start again")
     return made
 
 

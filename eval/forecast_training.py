@@ -88,7 +88,7 @@ def train_shop_forecast(
     entry = registry.register(card, lambda folder: write_forecaster(model, folder), people)
     if erasures(settings) != known:
         told("somebody was erased while it learned from them: not promoted; train again")
-        registry.withdraw("forecast", [entry.id])
+        registry.disown(entry)
         return report, entry, False
     live = asked.promote and is_ahead(_systems(report))
     if live:

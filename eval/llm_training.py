@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias, get_args
 
 import numpy as np
 
+from eval.beginnings import base_folder, base_named
 from eval.chat_rows import ChatsAsked, chats_at, write_chats
 from eval.lora_entry import Hearing, Lesson, drawn, learned, registered
 from eval.measured import Measured, Slice, SystemResult
@@ -51,7 +52,7 @@ class LlmTrainingAsked:
     """Imported into the shop first."""
     currency: str | None = None
     base: str | None = None
-    """Folder or hub id; None: the language model of the settings."""
+    """Folder, hub id, or id of a model of this registry; None: the language model of the settings."""
     file: Path | None = None
     """TOML of settings for the job."""
     assignments: tuple[str, ...] = ()
@@ -84,10 +85,12 @@ def train_language_model(
     A job that was broken off goes on with the same command. Raises InvalidInput for settings that do not exist and
     where no chat can be made, MissingExtra where the base is not there.
     """
+    asked = replace(asked, base=base_named(settings.home, asked.base))
     chosen = read_settings(LlmSettings(seed=asked.seed), asked.file, asked.assignments)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
     known = erasures(settings)
-    base = language_model_folder(asked.base or settings.language_model_name, settings.home / "models")
+    began = base_folder(settings.home, asked.base) or settings.language_model_name
+    base = language_model_folder(began, settings.home / "models")
 
     def rows() -> tuple[Chats, Chats, dict[str, str], Chats]:
         hearing.told("chats")

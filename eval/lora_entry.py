@@ -33,7 +33,7 @@ from finetune.question_sets import FOLDER
 from finetune.training import Epoch
 from retrieval.model_card import Comparison, ModelCard, ModelKind, Scalar, TrainingData, new_id
 from retrieval.registry import Entry, Registry
-from tasteline.errors import InvalidInput, Overloaded
+from tasteline.errors import InvalidInput, Overloaded, TransientError
 from tasteline.settings import Settings
 
 Row = TypeVar("Row")
@@ -89,9 +89,11 @@ def learned(
     """The folder of a trained model, called as the entry will be: vectors and graphs made of it are found again after
     promotion. `rows`: to learn from, to stop by, texts of products, and rows for the verdict; not asked for where a job
     that was broken off, of the same settings and with rows `made` in the same way, goes on with those that it had. One
-    that had learned to its end is only measured again. The folder goes when all went well.
+    that had learned to its end is only measured again. The folder goes when all went well, and where somebody of its
+    rows is erased.
 
-    Raises Overloaded where another training of the kind runs on this home, SetupError where there is no such device.
+    Raises TransientError for the latter, Overloaded where another training of the kind runs on this home, SetupError
+    where there is no such device.
     """
     if not settings.workers:
         require_device(settings)
@@ -109,11 +111,28 @@ def learned(
         else:
             folder = same
             hearing.told(f"goes on with the training of {kind} that was broken off")
-        outcome = finished(folder) or run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), hearing.step)
-        if folder.name == f"training-{kind}":
-            folder = folder.rename(folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3))))
-        yield folder, outcome
+        begun_at = folder
+
+        def step(done: Step) -> None:
+            if not (begun_at / JOB).is_file():
+                raise _somebody_erased(kind)
+            hearing.step(done)
+
+        try:
+            outcome = finished(folder) or run(folder, settings, lambda epoch: hearing.epoch(kind, epoch), step)
+            if folder.name == f"training-{kind}":
+                folder = folder.rename(folder.with_name(new_id(datetime.now(UTC), secrets.token_hex(3))))
+            yield folder, outcome
+        except Exception as error:
+            if (folder / JOB).is_file():
+                raise
+            shutil.rmtree(folder, ignore_errors=True)  # what was written after it had gone
+            raise _somebody_erased(kind) from error
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _somebody_erased(kind: Kind) -> TransientError:
+    return TransientError(f"somebody was erased from whom this training of {kind} learned; start it again")
 
 
 @contextmanager
@@ -175,7 +194,7 @@ def registered(
     )
     entry = registry.register(card, lambda into: _moved(folder, into), lesson.people)
     if erasures(settings) != lesson.erasures:
-        registry.withdraw(lesson.kind, [entry.id])
+        registry.disown(entry)
         return entry, False
     return entry, promote and lesson.kept > 0 and promoted(registry, entry)
 

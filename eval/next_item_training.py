@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from app.engines import open_embedder, open_store
+from eval.beginnings import beginning
 from eval.data.interactions import PURCHASE, Dataset
 from eval.data.stored import read_store
 from eval.learned import MAIN_METRIC, Heard, Learned, card_of
@@ -27,6 +28,7 @@ from retrieval.model_card import ModelCard
 from retrieval.models.ranker_files import StoredRanker, read_ranker, write_ranker
 from retrieval.recommend import BUY_AGAIN
 from retrieval.registry import Entry, Registry
+from tasteline.errors import NotFound
 from tasteline.settings import Settings
 
 BESIDE = ("popular", "item_knn", "cooccurrence")
@@ -83,7 +85,7 @@ def train_next_item(
     stale = erasures(settings) != known
     if stale:
         told("somebody was erased while it learned from them: not promoted; train again")
-        Registry(settings.home).withdraw("next-item", [entry.id])
+        Registry(settings.home).disown(entry)
     live = asked.promote and not stale and _is_ahead(measured.report)
     if live:
         Registry(settings.home).promote(entry.id)
@@ -91,8 +93,11 @@ def train_next_item(
 
 
 def _folder(name: str, home: Path) -> Path:
-    """Of a model of this registry or another's. Raises NotFound and InvalidInput, as `Registry.find`."""
-    return Path(name) if Path(name).is_dir() else Registry(home).find(name).folder
+    """Of a model of this registry or another's. Raises NotFound, InvalidInput for a withdrawn one."""
+    entry = beginning(home, name)
+    if entry is None and not Path(name).is_dir():
+        raise NotFound(f"{name!r} is neither a model (`tasteline models list`) nor the folder of one")
+    return entry.folder if entry else Path(name)
 
 
 def register_ranker(home: Path, stored: StoredRanker, card: ModelCard, people: Sequence[str]) -> Entry:

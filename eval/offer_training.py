@@ -50,7 +50,7 @@ def train_offers(
     registry = Registry(settings.home)
     entry = registry.register(card, lambda folder: model.write(folder / FILE), people)
     if erasures(settings) != known_erasures:
-        registry.withdraw("offers", [entry.id])
+        registry.disown(entry)
         return report, entry, False
     live = promote and all(table[EVENTS_ONLY_SYSTEM][MAIN_METRIC] >= row[MAIN_METRIC] for row in table.values())
     if live:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from eval.beginnings import standing_base
 from eval.forecast_training import ForecastTrainingAsked, train_shop_forecast
 from eval.llm_training import LlmTrainingAsked, tasks_of, train_language_model
 from eval.lora_entry import Hearing
@@ -30,7 +31,8 @@ def trained_anew(card: ModelCard, settings: Settings, hearing: Hearing) -> str |
         asked = TrainingAsked(seed=card.seed)
         return train_next_item(asked, settings, hearing.told, hearing.epoch, hearing.embedding)[1].id
     # The name of the published base stands for the settings, which say where it is.
-    base = None if card.base in (settings.embedder_model, settings.language_model_name) else card.base
+    base = standing_base(settings.home, card)
+    base = None if base in (settings.embedder_model, settings.language_model_name) else base
     assignments, said = _assignments(card, KINDS[card.kind]), card.settings
     if card.kind == "llm":
         tasks = tasks_of(str(said["tasks"]) if "tasks" in said else None)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from app.shop import Shop
+from eval.beginnings import base_folder, base_named
 from eval.datasets import checksum_of
 from eval.known_item import FORMS, KnownItemQuery, known_item_queries
 from eval.lora_entry import Hearing, Lesson, drawn, learned, live_id, registered
@@ -61,7 +62,7 @@ class SearchTrainingAsked:
     """Imported into the shop first."""
     currency: str | None = None
     base: str | None = None
-    """Folder or hub id; None: the encoder of the settings."""
+    """Folder, hub id, or id of a model of this registry; None: the encoder of the settings."""
     file: Path | None = None
     """TOML of settings for the job."""
     assignments: tuple[str, ...] = ()
@@ -86,9 +87,10 @@ def train_for_search(
     A job that was broken off goes on with the same command. Raises InvalidInput for settings that do not exist and a
     catalogue of which no question can be made, MissingExtra where the base is not there.
     """
+    asked = replace(asked, base=base_named(settings.home, asked.base))
     chosen = _settings(asked)
     brought_up_to_date(settings, asked.data, asked.currency, hearing.told, hearing.embedding)
-    base, known = asked.base or encoder_path(settings.embedder_model), erasures(settings)
+    base, known = base_folder(settings.home, asked.base) or encoder_path(settings.embedder_model), erasures(settings)
     with own_shop(settings) as shop:
         before = live_id(settings, asked.kind)  # read first: it is what stands in the table beside the new one
 

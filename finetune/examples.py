@@ -7,6 +7,7 @@ person, so that it can be found and removed. Knows neither how rows are made nor
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -63,10 +64,12 @@ def write_examples(rows: Iterable[T], kind: type[T], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_suffix(".tmp")
     with writing.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # an erasure waits, and then finds the rows in their file
         for row in rows:
             file.write(adapter.dump_json(row, exclude_defaults=True) + b"\n")
             count += 1
-    os.replace(writing, path)
+        file.flush()
+        os.replace(writing, path)
     return count
 
 

@@ -5,8 +5,8 @@
 Arm A is the model that is live, B a candidate. A person is in one arm for as long as an experiment runs: by a salted
 hash of their id, or of their session's where nobody has signed in, so that no list of people is kept and two
 experiments split people apart anew. Several processes may work on one home; a service learns of a start or stop by
-`stamp`. An experiment whose live model is no longer live, or whose candidate was withdrawn, has ended. What came of it
-is counted elsewhere (`eval.online`).
+`stamp`. An experiment has ended where its live model was replaced, be it for a minute, or its candidate withdrawn. What
+came of it is counted elsewhere (`eval.online`).
 """
 
 from __future__ import annotations
@@ -115,12 +115,14 @@ class Experiments:
         of the kind runs already.
         """
         entry = self._registry.entry(entry_id)
-        kind, live = entry.card.kind, self._compared_with(entry)
+        kind = entry.card.kind
+        self._registry.verify(entry)
         if not LEAST_SHARE <= share <= 1 - LEAST_SHARE:
             raise InvalidInput(
                 f"a share of {share:g} is not within {LEAST_SHARE:g} and {1 - LEAST_SHARE:g}", field="share"
             )
-        with self._alone(kind):
+        with self._alone(kind), self._registry.standing_still(kind):
+            live = self._compared_with(entry)
             if (running := self.running(kind)) is not None:
                 raise InvalidInput(f"experiment {running.id} of {kind} runs already; stop it first", field="id")
             salt, now = self._new_token(), self._now()
@@ -132,7 +134,6 @@ class Experiments:
 
     def _compared_with(self, entry: Entry) -> str:
         """Id of the live model, where this one can be tried beside it."""
-        self._registry.verify(entry)
         kind = entry.card.kind
         live = self._registry.live(kind)
         if live is None:
@@ -159,13 +160,25 @@ class Experiments:
         return stopped
 
     def running(self, kind: ModelKind) -> Experiment | None:
-        """None too where what it compares is no longer there to be compared."""
+        """None too where what it compares is no longer compared: one that has ended so does not begin again."""
         known = self.all(kind)
         if not known or known[-1].stopped is not None:
             return None
-        last, live = known[-1], self._registry.live(kind)
-        compared = live is not None and live.id == last.a and not self._registry.is_withdrawn(kind, last.b)
+        last = known[-1]
+        compared = self._still_live(last) and not self._registry.is_withdrawn(kind, last.b)
         return last if compared else None
+
+    def _still_live(self, experiment: Experiment) -> bool:
+        """Whether the model of arm A has been live ever since the start."""
+        history = self._registry.history(experiment.kind)
+        stood = [
+            promotion
+            for promotion in history
+            if promotion.at <= experiment.started
+            and (promotion.rolled_back is None or promotion.rolled_back > experiment.started)
+        ]
+        since = any(promotion.at > experiment.started for promotion in history)
+        return bool(stood) and stood[-1].id == experiment.a and stood[-1].rolled_back is None and not since
 
     def all(self, kind: ModelKind) -> tuple[Experiment, ...]:
         """Oldest first. Raises ModelDamaged where the file cannot be read."""

@@ -11,9 +11,11 @@ beside the registry and not in its entries: an entry that is copied to another s
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -50,7 +52,8 @@ class LearnedFrom:
         """Keep that this model learned from `people`, by user id; whoever is named twice counts once."""
         key = self._key_of(entry_id, make=True)
         tags = np.unique(np.array([_tag(key, person) for person in people], dtype=np.uint64))
-        self._replace(self._path(kind, entry_id), 0, tags)
+        with self._alone(kind):
+            self._replace(self._path(kind, entry_id), 0, tags)
 
     def record(self, kind: ModelKind, entry_id: str) -> Record | None:
         """None where nobody wrote down whom the model learned from."""
@@ -58,23 +61,40 @@ class LearnedFrom:
         return None if found is None else Record(found[0], len(found[1]))
 
     def drop(self, kind: ModelKind, entry_id: str) -> None:
-        """For a model that was not registered in the end."""
-        self._path(kind, entry_id).unlink(missing_ok=True)
+        """For a model that nobody will use, and whose record may name somebody whom the others have forgotten."""
+        if self._path(kind, entry_id).is_file():
+            with self._alone(kind):
+                self._path(kind, entry_id).unlink(missing_ok=True)
 
     def models(self, user_id: str) -> list[tuple[ModelKind, str]]:
         """Models that learned from this person, by kind and id."""
         return [(kind, path.stem) for kind, path in self._paths() if self._holds(path, user_id)]
 
     def forget(self, user_id: str) -> list[tuple[ModelKind, str]]:
-        """Take the person out of every record; which models they were."""
-        found = self.models(user_id)
-        for kind, entry_id in found:
-            path = self._path(kind, entry_id)
+        """Take the person out of every record; which models they were. Several may forget at the same time."""
+        return [(kind, entry_id) for kind, entry_id in self.models(user_id) if self._forget(kind, entry_id, user_id)]
+
+    def _forget(self, kind: ModelKind, entry_id: str, user_id: str) -> bool:
+        """False where somebody else was faster."""
+        path = self._path(kind, entry_id)
+        with self._alone(kind):
             known = self._read(path)
-            assert known is not None
+            if known is None or not self._holds(path, user_id):
+                return False
             forgotten, tags = known
             self._replace(path, forgotten + 1, tags[tags != np.uint64(self._tag(entry_id, user_id))])
-        return found
+        return True
+
+    @contextlib.contextmanager
+    def _alone(self, kind: ModelKind) -> Iterator[None]:
+        """While no other thread or process changes a record of the kind."""
+        folder = self._root / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the file, even by a crash
+            for leftover in folder.glob("*.tmp"):  # of a crash: it holds people who may be erased since
+                leftover.unlink()
+            yield
 
     def _holds(self, path: Path, user_id: str) -> bool:
         known = self._read(path)
@@ -111,8 +131,7 @@ class LearnedFrom:
 
     @staticmethod
     def _replace(path: Path, forgotten: int, tags: Tags) -> None:
-        """In one step; in the order of the tags, which says nothing of when somebody came."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """In one step, within `_alone`; in the order of the tags, which says nothing of when somebody came."""
         writing = path.with_suffix(".tmp")
         with writing.open("wb") as file:
             np.concatenate((np.array([forgotten], dtype="<u8"), np.sort(tags).astype("<u8"))).tofile(file)

@@ -270,6 +270,20 @@ class Registry:
             _swap(folder / POINTER, _PROMOTIONS.dump_json(after, indent=2))
         return Withdrawal(after.live, before.live)
 
+    def disown(self, entry: Entry) -> None:
+        """For a model that was learning while somebody was erased: withdrawn, and without a record of its people.
+
+        It was written after that person was forgotten everywhere, and would name them for good.
+        """
+        self.withdraw(entry.card.kind, [entry.id])
+        self._learned_from.drop(entry.card.kind, entry.id)
+
+    @contextlib.contextmanager
+    def standing_still(self, kind: ModelKind) -> Iterator[None]:
+        """While nobody promotes, rolls back or withdraws one of the kind; whoever wants to waits."""
+        with self._alone(kind):
+            yield
+
     def is_withdrawn(self, kind: ModelKind, entry_id: str) -> bool:
         return entry_id in self._promotions(kind).withdrawn
 

@@ -406,23 +406,25 @@ def erase(
     from contextlib import closing
 
     from app.engines import open_store, open_store_at
-    from retrieval.erasure import erase_person, withdraw_learners
+    from retrieval.erasure import erase_person
 
     settings = read_settings()
     with closing(open_store(settings)) as store:
-        erased = erase_person(settings.home, store, open_store_at(settings), user)
-    changes = withdraw_learners(settings.home, erased.learners) if retire or retrain else {}
-    live: dict[str, str | None] = {kind: change.live for kind, change in changes.items()}
+        erased = erase_person(settings.home, store, open_store_at(settings), user, retire=retire or retrain)
+    live: dict[str, str | None] = {kind: change.live for kind, change in erased.withdrawn.items()}
     trained = _trained_anew(erased.learners, settings) if retrain else {}
     if as_json:
         from dataclasses import asdict
 
         described = asdict(erased)
+        del described["withdrawn"]
         say_json({"user": user, "removed": described.pop("rows"), **described, "live": live, "trained": trained})
         return
     say(f"{erased.rows} rows removed.")
     for line in _told_of_erasure(erased, live, trained):
         say(line)
+    if retrain and not trained:
+        say("No model in service was found that learned from this person: none was trained anew.")
 
 
 def _told_of_erasure(
@@ -437,7 +439,8 @@ def _told_of_erasure(
         yield f"{learner.kind} {learner.id} {how}{', and is live' if learner.live and not live else ''}."
     if erased.learners and not live:
         named = " ".join(dict.fromkeys(f"`tasteline train {each.kind}`" for each in erased.learners))
-        yield f"They stay in use: `tasteline erase USER --retire` retires them, {named} trains others."
+        yield f"They stay in use: `tasteline models retire ID` takes one out of service, {named} trains another."
+        yield "Keep these ids: once the person is forgotten, nothing tells which models learned from them."
     for kind, now in live.items():
         yield f"{kind}: retired; {f'{now} is live' if now else 'none is live'}."
     for kind, made in trained.items():

@@ -43,10 +43,22 @@ def list_(
 @app.command()
 def show(model: Id, as_json: AsJson = False) -> None:
     """One model's card: data, code, settings, and its metrics beside the baselines'."""
+    from retrieval.learned_from import LearnedFrom
     from retrieval.model_card import card_to_markdown
 
     entry = _registry().find(model)
-    say_json(_described(entry)) if as_json else say(card_to_markdown(entry.card, entry.state).rstrip())
+    record = LearnedFrom(read_settings().home).record(entry.card.kind, entry.id)
+    if as_json:
+        people = {"known": record.people, "erased": record.forgotten} if record else None
+        say_json({**_described(entry), "people": people})
+        return
+    say(card_to_markdown(entry.card, entry.state).rstrip())
+    if record is None:
+        say("\nNobody wrote down whom it learned from.")
+    else:
+        say(
+            f"\nOf the people whom it learned from {record.people:,} are known, {record.forgotten:,} were erased since."
+        )
 
 
 @app.command()
@@ -70,6 +82,18 @@ def rollback(
     from retrieval.model_card import kind_of
 
     _tell(_registry().rollback(kind_of(kind)), as_json)
+
+
+@app.command()
+def retire(model: Id, as_json: AsJson = False) -> None:
+    """Take a model out of service for good: what was live before it is live again, and it never is."""
+    registry = _registry()
+    entry = registry.find(model)
+    change = registry.withdraw(entry.card.kind, [entry.id])
+    if as_json:
+        say_json({"kind": entry.card.kind, "retired": entry.id, "live": change.live, "before": change.before})
+    else:
+        say(f"{entry.card.kind} {entry.id} is retired; {f'{change.live} is live' if change.live else 'none is live'}.")
 
 
 def _registry() -> Registry:

@@ -51,9 +51,12 @@ def next_item(
     _say(report, entry, live, as_json)
 
 
-Base = Annotated[str | None, typer.Option(help="Hub id or folder to begin from; default: the encoder of the settings.")]
+Base = Annotated[
+    str | None, typer.Option(help="Hub id, folder, or model's id to begin from; default: the encoder of the settings.")
+]
 LlmBase = Annotated[
-    str | None, typer.Option(help="Hub id or folder to begin from; default: the language model of the settings.")
+    str | None,
+    typer.Option(help="Hub id, folder, or model's id to begin from; default: the language model of the settings."),
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML of settings for this and other jobs.")]
 Set = Annotated[

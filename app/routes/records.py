@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -22,9 +21,7 @@ from app.schemas import (
     WrittenResponse,
 )
 from app.shop import Shop
-from retrieval.erasure import Erased, erase_person, withdraw_learners
-from retrieval.model_card import ModelKind
-from retrieval.registry import Withdrawal
+from retrieval.erasure import Erased, erase_person
 from tasteline.errors import NotFound, TooLarge
 from tasteline.ports import Written
 
@@ -92,19 +89,19 @@ async def erase(
 ) -> Response:
     """Removes events, conversations, rankings and rows of datasets; counts that learned from them are made anew.
 
-    Models that learned from the person are named. With `retire` they are never live again, and what was live before
-    them is, unless it learned from the person too.
+    Models that learned from the person are named, this once: nothing says later who it was. With `retire` they are
+    never live again, and what was live before them is, unless it learned from the person too.
     """
     await in_worker(shop, shop.flush_rankings)
-    erased, withdrawn = await in_worker(shop, lambda: _erased(shop, user_id, retire))
-    return answer(ErasedResponse.of(erased, withdrawn))
+    erased = await in_worker(shop, lambda: _erased(shop, user_id, retire))
+    return answer(ErasedResponse.of(erased))
 
 
-def _erased(shop: Shop, user_id: str, retire: bool) -> tuple[Erased, Mapping[ModelKind, Withdrawal]]:
-    home = shop.settings.home
-    erased = erase_person(home, shop.store, open_store_at(shop.settings), user_id)
+def _erased(shop: Shop, user_id: str, retire: bool) -> Erased:
+    settings = shop.settings
+    erased = erase_person(settings.home, shop.store, open_store_at(settings), user_id, retire=retire)
     shop.featured = [person for person in shop.featured if person.user_id != user_id]
-    return erased, withdraw_learners(home, erased.learners) if retire else {}
+    return erased
 
 
 @router.get("/users/{user_id}/export", summary="All that is stored about a person")

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.engines import open_store
-from eval import demo_shop
+import pytest
+
+from app.engines import open_store, open_store_at
+from eval import chat_rows, demo_shop
 from eval.chat_rows import ChatsAsked, chats_at, write_chats
 from finetune.examples import ChatExample, read_examples
+from retrieval.erasure import erase_person
+from tasteline.errors import TransientError
 from tasteline.settings import Settings
 
 ERASED = "joan"
+
+
+def test_who_is_erased_while_they_are_made_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path, embedder="hashing", vector_index="numpy", language_model="none")
+    with closing(open_store(settings)) as store:
+        store.put_products(demo_shop.products()[::4])
+        shoppers = demo_shop.shoppers()[:25]
+        store.append_events(list(demo_shop.events(demo_shop.products(), shoppers, datetime(2026, 3, 1, tzinfo=UTC))))
+
+    def rows(*_: object) -> Iterator[ChatExample]:
+        with closing(open_store(settings)) as store:
+            erase_person(tmp_path, store, open_store_at(settings), ERASED)
+        yield ChatExample(task="judging", messages=(), answer="A", user_id=ERASED)
+
+    monkeypatch.setattr(chat_rows, "chat_rows", rows)
+    with pytest.raises(TransientError, match="somebody was erased"):
+        write_chats(settings, ChatsAsked())
+    assert not chats_at(tmp_path, "train").exists()
+    assert not chats_at(tmp_path, "valid").exists()
 
 
 def test_rows_of_every_task_and_none_of_who_was_erased(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from app.engines import open_store, open_store_at
 from app.main import create_app
+from eval import forecast_training
 from eval.data.interactions import Dataset
 from eval.forecast import asked, purchases, windows
 from eval.forecast_training import ForecastTrainingAsked, is_ahead, purchases_in, train_shop_forecast
@@ -22,6 +23,7 @@ from eval.learned_forecast import NAME, Forecasts, LearnedForecast
 from retrieval.erasure import erase_person
 from retrieval.forecast import BASELINE
 from retrieval.importing.run import import_paths
+from retrieval.learned_from import LearnedFrom
 from retrieval.registry import Registry
 from tasteline.errors import InvalidInput
 from tasteline.settings import Settings
@@ -163,3 +165,14 @@ def test_a_kept_forecaster_is_read_back(dataset: Dataset, tmp_path: Path, monkey
     np.testing.assert_array_equal(first.by_category.forest.values, again.by_category.forest.values)
     with pytest.raises(TypeError):
         Forecasts.of(dataset, QUICK, seed=1, cache=tmp_path).until(moment)
+
+
+def test_who_is_erased_while_it_learns_is_named_by_no_record(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast_training, "erasures", lambda settings: 1)
+    wanted = ForecastTrainingAsked(data=write_year(tmp_path / "shop"))
+    entry, live = train_shop_forecast(wanted, settings, TOLD.append, QUICK)[1:]
+    assert not live
+    assert Registry(settings.home).is_withdrawn("forecast", entry.id)
+    assert LearnedFrom(settings.home).models("person-01") == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from eval.lora_entry import Hearing, learned
 from finetune.examples import Question
 from finetune.lora.folder import Rows
 from finetune.lora.settings import EncoderSettings
-from tasteline.errors import Overloaded, SetupError
+from retrieval.adapters.store_sql import SqlStore
+from retrieval.erasure import erase_person
+from tasteline.errors import Overloaded, SetupError, TransientError
 from tests.unit.finetune.test_reranker import QUESTIONS, TEXTS
 from tests.unit.tiny_models import make_encoder
 
@@ -103,6 +107,44 @@ def test_two_trainings_of_a_kind_do_not_share_a_home(training: Training) -> None
         pytest.raises(Overloaded, match="another training of encoder runs"),
     ):
         training.run()
+
+
+@pytest.mark.parametrize("when", ["learning", "measuring"])
+def test_where_somebody_is_erased_whose_rows_it_has_nothing_of_it_is_left(training: Training, when: str) -> None:
+    def erase(*_: object) -> None:
+        with closing(SqlStore(f"sqlite:///{training.home / 'tasteline.db'}")) as store:
+            erased = erase_person(training.home, store, lambda home: store, "anna")
+        if erased.caches:
+            (training.home / erased.caches[0]).mkdir(exist_ok=True)
+            (training.home / erased.caches[0] / "checkpoint").write_text("written after it had gone")
+
+    def rows() -> tuple[Rows, Rows, Mapping[str, str], Rows]:
+        theirs = replace(QUESTIONS[0], user_id="anna", time=datetime(2026, 3, 1, tzinfo=UTC))
+        return [theirs, *QUESTIONS[1:]], list(QUESTIONS[:4]), TEXTS, []
+
+    hearing = Hearing(training.heard.append, step=erase if when == "learning" else lambda step: None)
+
+    def learn() -> None:
+        with learned(training.home, "encoder", training.base, SETTINGS, "", rows, hearing) as (folder, _):
+            assert when == "measuring"
+            erase()
+            (folder / "merged").rename(training.home / "merged")
+
+    with pytest.raises(TransientError, match="somebody was erased"):
+        learn()
+    assert training.left() == []
+
+
+def test_a_checkpoint_that_is_being_written_is_no_leftover(training: Training) -> None:
+    def erase(*_: object) -> None:
+        (training.home / "datasets/training-encoder/checkpoint.tmp").write_text("half")
+        with closing(SqlStore(f"sqlite:///{training.home / 'tasteline.db'}")) as store:
+            assert erase_person(training.home, store, lambda home: store, "anna").caches == ()
+        assert (training.home / "datasets/training-encoder/checkpoint.tmp").is_file()
+
+    hearing = Hearing(training.heard.append, step=erase)
+    with learned(training.home, "encoder", training.base, SETTINGS, "", training.rows, hearing) as (folder, _):
+        assert (folder / "merged").is_dir()
 
 
 def test_a_gpu_that_is_not_there_is_missed_before_rows_are_made(

@@ -143,6 +143,7 @@ def test_who_is_erased_while_it_learns_takes_the_model_along(
     assert not live
     with pytest.raises(InvalidInput, match="withdrawn for good"):
         Registry(tmp_path).promote(entry.id, force=True)
+    assert LearnedFrom(tmp_path).record("encoder", entry.id) is None  # it may name whom the others have forgotten
 
 
 def test_a_setting_that_does_not_exist_is_refused_before_anything_is_done(settings: Settings, tmp_path: Path) -> None:

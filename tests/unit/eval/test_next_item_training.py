@@ -13,13 +13,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.bootstrap import open_shop
-from app.engines import open_embedder, open_store
+from app.engines import open_embedder, open_store, open_store_at
 from app.indexing import build_index
 from app.main import create_app
 from app.shop import Shop
 from eval import next_item_training
 from eval.next_item_training import LEARNED, TrainingAsked, train_next_item
 from finetune.training import Epoch
+from retrieval.erasure import erase_person
 from retrieval.learned_from import LearnedFrom, Record
 from retrieval.registry import Entry, Registry
 from tasteline.errors import InvalidInput
@@ -127,7 +128,7 @@ def test_who_is_erased_during_the_training_keeps_it_out_of_service(
 
     def erasing(*what: Any) -> Entry:
         with closing(open_store(settings)) as store:
-            store.erase_user("u3")
+            erase_person(settings.home, store, open_store_at(settings), "u3")
         return register(*what)
 
     monkeypatch.setattr(next_item_training, "register_ranker", erasing)
@@ -137,6 +138,7 @@ def test_who_is_erased_during_the_training_keeps_it_out_of_service(
     assert not live
     assert any("erased" in line for line in told)
     assert Registry(settings.home).is_withdrawn("next-item", entry.id)
+    assert LearnedFrom(settings.home).models("u3") == []
     assert Registry(settings.home).live("next-item") is None
 
 

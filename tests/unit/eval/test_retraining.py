@@ -12,9 +12,9 @@ from eval.llm_training import LlmTrainingAsked
 from eval.lora_entry import Hearing
 from eval.retraining import trained_anew
 from finetune.lora.settings import LlmSettings, read_settings
-from retrieval.registry import Entry
+from retrieval.registry import Entry, Registry
 from tasteline.settings import Settings
-from tests.unit.retrieval.trained import card
+from tests.unit.retrieval.trained import card, writing
 
 HEARING = Hearing(lambda step: None)
 
@@ -52,6 +52,15 @@ def test_another_base_is_begun_from_again(settings: Settings, monkeypatch: pytes
     asked = heard(monkeypatch, "train_language_model")
     trained_anew(card(0, kind="llm", settings={}, base="some/hub-id"), settings, HEARING)
     assert [what.base for what in asked if isinstance(what, LlmTrainingAsked)] == ["some/hub-id"]
+
+
+def test_a_withdrawn_base_is_not_begun_from_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, registry = heard(monkeypatch, "train_language_model"), Registry(settings.home)
+    first = registry.register(card(0, kind="llm", base="embedded"), writing(), ["anna"])
+    gone = card(1, kind="llm", settings={}, base=str(first.folder / "merged"))
+    registry.withdraw("llm", [first.id])
+    trained_anew(gone, settings, HEARING)
+    assert [what.base for what in asked if isinstance(what, LlmTrainingAsked)] == [None]
 
 
 def test_a_forecast_is_trained_from_the_store_and_offers_are_not(

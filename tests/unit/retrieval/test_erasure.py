@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event as ThreadEvent
 
 import pytest
 
 from finetune.examples import ChatExample, Question, read_examples, write_examples
 from retrieval.adapters.store_sql import SqlStore
-from retrieval.erasure import Erased, erase_person, remove_person, withdraw_learners
+from retrieval.erasure import Erased, erase_person, remove_person
 from retrieval.follow import Behaviour
 from retrieval.learned_from import LearnedFrom
+from retrieval.model_card import KINDS
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.registry import Registry
 from tasteline.errors import TransientError
@@ -72,9 +75,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def erase(home: Path, user_id: str = ANNA) -> Erased:
+def erase(home: Path, user_id: str = ANNA, *, retire: bool = False) -> Erased:
     with closing(store_at(home)) as store:
-        return erase_person(home, store, store_at, user_id)
+        return erase_person(home, store, store_at, user_id, retire=retire)
+
+
+def live_of(home: Path) -> dict[str, str | None]:
+    found = {kind: Registry(home).live(kind) for kind in KINDS}
+    return {kind: entry.id for kind, entry in found.items() if entry is not None}
 
 
 def files_naming(home: Path, user_id: str) -> Iterator[Path]:
@@ -146,7 +154,7 @@ def test_models_that_learned_are_named_withdrawn_and_forget_who_it_was(home: Pat
     nobody_knows = registered(registry, 2, kind="llm")
     for entry in (without, with_anna, nobody_knows):
         registry.promote(entry.id)
-    erased = erase(home)
+    erased = erase(home, retire=True)
     assert [(each.id, each.recorded, each.live) for each in erased.learners] == [
         (with_anna.id, True, True),
         (nobody_knows.id, False, True),
@@ -155,8 +163,8 @@ def test_models_that_learned_are_named_withdrawn_and_forget_who_it_was(home: Pat
     known = records.record("next-item", with_anna.id)
     assert known is not None
     assert (known.forgotten, known.people) == (1, 1)
-    changes = withdraw_learners(home, erased.learners)
-    assert {kind: change.live for kind, change in changes.items()} == {"next-item": without.id, "llm": None}
+    assert {kind: change.live for kind, change in erased.withdrawn.items()} == {"next-item": without.id, "llm": None}
+    assert live_of(home) == {"next-item": without.id}
     assert erase(home, BO).learners[0].id == without.id  # what was withdrawn is not named again
 
 
@@ -167,7 +175,8 @@ def test_what_began_from_a_model_that_learned_has_learned_too(home: Path) -> Non
     second = registry.register(card(1, settings=settings), writing(), [BO])
     third = registry.register(card(2, kind="llm", base=second.id), writing(), [])
     registry.register(card(3), writing(), [BO])
-    assert [each.id for each in erase(home).learners] == [first.id, second.id, third.id]
+    by_folder = registry.register(card(4, base=str(first.folder / "merged")), writing(), [BO])
+    assert {each.id for each in erase(home).learners} == {first.id, second.id, third.id, by_folder.id}
 
 
 def test_a_model_of_the_catalogue_alone_learned_from_nobody(home: Path) -> None:
@@ -193,6 +202,131 @@ def test_an_erasure_that_was_broken_off_is_finished_by_asking_again(
     assert erased.rows == 4
     assert [each.id for each in erased.learners] == [entry.id]
     assert list(files_naming(home, ANNA)) == []
+
+
+@pytest.mark.parametrize("crashing", ["SqlStore.erase_user", "LearnedFrom.forget"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_crash_leaves_no_learner_in_service(
+    home: Path, monkeypatch: pytest.MonkeyPatch, crashing: str, recorded: bool
+) -> None:
+    registry = Registry(home)
+    before, entry = registry.register(card(0), writing(), [BO]), card(1)
+    registry.register(entry, writing(), [ANNA] if recorded else None)
+    for each in (before.id, entry.id):
+        registry.promote(each)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"tests.unit.retrieval.test_erasure.{crashing}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            erase(home, retire=True)
+    erase(home, retire=True)
+    assert live_of(home) == {"next-item": before.id}
+    assert registry.is_withdrawn("next-item", entry.id)
+    assert list(files_naming(home, ANNA)) == []
+    assert LearnedFrom(home).models(ANNA) == []
+
+
+def test_what_is_registered_while_somebody_is_erased_is_named_and_withdrawn_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(home)
+    first = registry.register(card(0), writing(), [ANNA])
+    registry.promote(first.id)
+    erasing = SqlStore.erase_user
+
+    def trained_meanwhile(self: SqlStore, user_id: str) -> int:
+        registry.promote(registry.register(card(1), writing(), [ANNA, BO]).id)
+        return erasing(self, user_id)
+
+    monkeypatch.setattr(SqlStore, "erase_user", trained_meanwhile)
+    erased = erase(home, retire=True)
+    assert [each.id for each in erased.learners] == [first.id, card(1).id]
+    assert (erased.withdrawn["next-item"].before, erased.withdrawn["next-item"].live) == (first.id, None)
+    assert live_of(home) == {}
+
+
+def job_of(home: Path, name: str, who: str) -> Path:
+    folder = home / "datasets" / name
+    (folder / "merged").mkdir(parents=True)
+    for file in ("job.json", "checkpoint", "merged/weights"):
+        (folder / file).write_text("{}")
+    asked = [Question(query="kettle", positive="p1", origin="search", user_id=who, time=MOMENT)]
+    write_examples(asked, Question, folder / "train.jsonl")
+    return folder
+
+
+def test_weights_of_an_unfinished_training_go_with_the_rows(home: Path) -> None:
+    theirs, named, other = (
+        job_of(home, "training-encoder", ANNA),
+        job_of(home, "20260301-1", ANNA),
+        job_of(home, "x", BO),
+    )
+    (home / "datasets/gone.erasing").mkdir()  # of a crash
+    erased = erase(home)
+    assert {"datasets/training-encoder", "datasets/20260301-1"} <= set(erased.caches)
+    assert not theirs.exists()
+    assert not named.exists()
+    assert (other / "merged/weights").is_file()
+    assert not list((home / "datasets").rglob("*.erasing"))
+
+
+def test_half_written_files_go_and_what_is_being_written_does_not(home: Path) -> None:
+    checkpoint = job_of(home, "training-llm", BO) / "checkpoint.tmp"
+    leftover, writing = home / "datasets/chats/valid.tmp", home / "datasets/new/train.jsonl"
+    for path in (checkpoint, leftover):
+        path.write_text("half")
+    begun, go_on = ThreadEvent(), ThreadEvent()
+
+    def rows() -> Iterator[Question]:
+        for number, who in enumerate((ANNA, BO)):
+            yield Question(query="kettle", positive=f"p{number}", origin="search", user_id=who, time=MOMENT)
+            begun.set()
+            go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        written = pool.submit(write_examples, rows(), Question, writing)
+        begun.wait(10)
+        erased = pool.submit(erase, home)
+        with pytest.raises(TimeoutError):
+            erased.result(0.3)  # it waits, or those rows would come after it
+        go_on.set()
+        assert written.result(10) == 2
+        assert erased.result(10).files["datasets/new/train.jsonl"] == 1
+    assert checkpoint.is_file()
+    assert not leftover.exists()
+    assert [row.user_id for row in read_examples(writing, Question)] == [BO]
+
+
+def test_two_are_erased_at_the_same_time(home: Path) -> None:
+    path = home / "datasets/chats/valid.jsonl"
+    people = [f"person-{number}" for number in range(6)]
+    rows = [Question(query="kettle", positive="p1", origin="search", user_id=who) for who in people * 3_000]
+    write_examples(rows, Question, path)
+    with ThreadPoolExecutor(5) as pool:
+        assert len(list(pool.map(lambda who: erase(home, who), people[:5]))) == 5
+    assert {row.user_id for row in read_examples(path, Question)} == {people[5]}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_number_is_an_id_only_in_a_field_of_people(home: Path, gone: bool) -> None:
+    theirs = [{"line": 2, "field": "time", "reason": "missing", "raw": '{"user_id": "7", "product_id": "9"}'}]
+    others = [
+        {"line": 7, "field": "time", "reason": "missing", "raw": "bo-11,p9,"},
+        {"line": 8, "field": "price", "reason": "7 is odd", "raw": '{"id": "7", "price": 7}'},
+    ]
+    (home / "rejects.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (*theirs, *others)))
+    feed = home / "eval/0000000000000007"
+    feed.mkdir()
+    who = "7" if gone else "8"
+    (feed / "events.jsonl").write_text(json.dumps({"user_id": who, "product_id": "7", "price": 7}) + "\n")
+    (feed / "interactions.csv").write_text("user_id,item_id,price\n8,7,7\n")
+    erased = erase(home, "7")
+    kept = [json.loads(line) for line in (home / "rejects.jsonl").read_text().splitlines()]
+    assert kept == others
+    assert ("eval/0000000000000007" in erased.caches) is gone
 
 
 def test_only_the_field_says_whose_a_row_is(tmp_path: Path) -> None:

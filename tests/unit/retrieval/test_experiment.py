@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -68,7 +70,8 @@ def test_a_person_is_not_a_session_of_that_name() -> None:
 
 
 def test_one_starts_and_stops(tmp_path: Path, ids: tuple[str, str]) -> None:
-    experiments = Experiments(tmp_path, lambda: START)
+    moment = datetime.now(UTC)
+    experiments = Experiments(tmp_path, lambda: moment)
     assert (experiments.running("next-item"), experiments.all("next-item")) == (None, ())
     started = experiments.start(ids[1], 0.3, "cart")
     assert (started.a, started.b, started.share, started.decides) == (*ids, 0.3, "cart")
@@ -76,7 +79,7 @@ def test_one_starts_and_stops(tmp_path: Path, ids: tuple[str, str]) -> None:
     assert Experiments(tmp_path).running("next-item") == started
     with pytest.raises(InvalidInput, match="runs already"):
         experiments.start(ids[1])
-    assert experiments.stop("next-item").stopped == START
+    assert experiments.stop("next-item").stopped == moment
     assert experiments.running("next-item") is None
     with pytest.raises(InvalidInput, match="no experiment of next-item runs"):
         experiments.stop("next-item")
@@ -117,6 +120,62 @@ def test_it_ends_where_another_model_becomes_live_or_the_candidate_is_withdrawn(
     assert experiments.running("next-item") is None
     with pytest.raises(InvalidInput, match="withdrawn for good"):
         experiments.start(ids[1])
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_one_that_has_ended_does_not_begin_again_after_a_rollback(
+    tmp_path: Path, registry: Registry, ids: tuple[str, str], before: bool
+) -> None:
+    third = registered(registry, 3)
+    if before:  # the same model once more, over another one
+        for model in (third.id, ids[0]):
+            registry.promote(model)
+    experiments = Experiments(tmp_path)
+    experiments.start(ids[1])
+    assert experiments.running("next-item") is not None
+    if before:
+        registry.rollback("next-item")
+    else:
+        registry.promote(third.id)
+    assert experiments.running("next-item") is None
+    registry.rollback("next-item")
+    live = registry.live("next-item")
+    assert live is not None
+    assert live.id == ids[0]
+    assert experiments.running("next-item") is None
+    assert experiments.start(ids[1]).a == ids[0]
+
+
+def test_what_was_live_long_ago_may_be_withdrawn_meanwhile(
+    tmp_path: Path, registry: Registry, ids: tuple[str, str]
+) -> None:
+    third = registered(registry, 3)
+    registry.promote(third.id)
+    experiments = Experiments(tmp_path)
+    experiments.start(ids[1])
+    registry.withdraw("next-item", [ids[0]])
+    assert experiments.running("next-item") is not None
+
+
+def test_nothing_is_promoted_between_the_look_at_what_is_live_and_the_start(
+    tmp_path: Path, registry: Registry, ids: tuple[str, str]
+) -> None:
+    third = registered(registry, 3)
+    promoting = Thread(target=registry.promote, args=(third.id,))
+
+    def meanwhile() -> str:
+        promoting.start()
+        promoting.join(0.2)
+        assert promoting.is_alive()  # it waits
+        return "token"
+
+    experiments = Experiments(tmp_path, new_token=meanwhile)
+    assert experiments.start(ids[1]).a == ids[0]
+    promoting.join()
+    assert experiments.running("next-item") is None
+    live = registry.live("next-item")
+    assert live is not None
+    assert live.id == third.id
 
 
 def test_a_service_follows_the_candidate(tmp_path: Path, registry: Registry, ids: tuple[str, str]) -> None:

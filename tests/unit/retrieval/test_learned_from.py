@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,29 @@ def test_who_is_forgotten_is_counted_and_leaves_no_tag(tmp_path: Path) -> None:
     assert records.models(PEOPLE[7]) == records.forget(PEOPLE[7]) == []
     assert records.models(PEOPLE[8])
     assert len(after) == len(before) - 8
+
+
+def test_many_are_forgotten_at_the_same_time(tmp_path: Path) -> None:
+    records = LearnedFrom(tmp_path)
+    records.write("next-item", "a", [*PEOPLE, *(f"other-{number}" for number in range(100_000))])
+    leaving = PEOPLE[:8]
+    with ThreadPoolExecutor(8) as pool:
+        assert (
+            list(pool.map(lambda person: LearnedFrom(tmp_path).forget(person), leaving)) == [[("next-item", "a")]] * 8
+        )
+        assert sum(map(len, pool.map(lambda _: records.forget(PEOPLE[9]), range(8)))) == 1
+    assert not any(records.models(person) for person in leaving)
+    assert records.record("next-item", "a") == Record(forgotten=9, people=100_491)
+
+
+def test_what_a_crash_left_half_written_goes_with_the_next_change(tmp_path: Path) -> None:
+    records = LearnedFrom(tmp_path)
+    for name in "ab":
+        records.write("next-item", name, PEOPLE)
+    (tmp_path / "models/people/next-item/b.tmp").write_bytes(b"tags")
+    records.drop("next-item", "a")
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert records.models(PEOPLE[0]) == [("next-item", "b")]
 
 
 def test_the_file_tells_neither_ids_nor_who_is_in_two_models(tmp_path: Path) -> None:

@@ -104,14 +104,15 @@ def test_erase_names_the_models_that_learned_and_retires_them_on_request(filled:
         registry.promote(entry.id)
     told = filled("erase", "anna").out
     assert f"next-item {learned.id} learned from this person, and is live." in told
-    assert "--retire" in told
+    assert "`tasteline models retire ID`" in told
     assert "`tasteline train next-item`" in told
     assert kept.id not in told
     live = registry.live("next-item")
     assert live is not None
     assert live.id == learned.id
+    assert filled("models", "retire", learned.id).out == f"next-item {learned.id} is retired; {kept.id} is live.\n"
     erased = filled("erase", "bo", "--retire", "--json").json
-    assert [each["id"] for each in erased["learners"]] == [kept.id, learned.id]  # type: ignore[attr-defined]
+    assert [each["id"] for each in erased["learners"]] == [kept.id]  # type: ignore[attr-defined]
     assert erased["live"] == {"next-item": None}
     assert registry.live("next-item") is None
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from retrieval.learned_from import LearnedFrom
 from retrieval.registry import Registry
-from tests.unit.retrieval.trained import card, damage, registered
+from tests.unit.retrieval.trained import card, damage, registered, writing
 from tests.unit.tasteline.shell import Shell, failed
 
 A, B = card(0).id, card(1).id
@@ -55,6 +56,15 @@ def test_show(trained: Shell) -> None:
     assert "[bold]" in trained("models", "show", card(2).id).out
 
 
+def test_show_says_that_people_of_a_model_were_erased_and_not_who(shell: Shell, registry: Registry) -> None:
+    registered(registry, 0)
+    entry = registry.register(card(1), writing(), ["anna", "bo", "chris"])
+    LearnedFrom(shell.home).forget("bo")
+    assert "Nobody wrote down" in shell("models", "show", A).out
+    assert shell("models", "show", entry.id).out.endswith("learned from 2 are known, 1 were erased since.\n")
+    assert shell("models", "show", entry.id, "--json").json["people"] == {"known": 2, "erased": 1}
+
+
 def test_promote_and_roll_back(trained: Shell) -> None:
     assert trained("models", "promote", A[:15]).out == f"next-item {A} is live; none was before.\n"
     assert trained("models", "promote", B, "--json").json == {
@@ -71,8 +81,19 @@ def test_promote_and_roll_back(trained: Shell) -> None:
     assert "none is live" in failed(trained("models", "rollback", "next-item"), 2)
 
 
+def test_retire(trained: Shell) -> None:
+    for model in (A, B):
+        trained("models", "promote", model)
+    assert trained("models", "retire", B[:15]).out == f"next-item {B} is retired; {A} is live.\n"
+    assert trained("models", "retire", B).out == f"next-item {B} is retired; {A} is live.\n"
+    assert "withdrawn for good" in failed(trained("models", "promote", B, "--force"), 2)
+    told = trained("models", "retire", A, "--json").json
+    assert told == {"kind": "next-item", "retired": A, "live": None, "before": A}
+    assert trained("models", "retire", card(2).id).out == f"encoder {card(2).id} is retired; none is live.\n"
+
+
 def test_mistakes(trained: Shell) -> None:
-    for verb in ("show", "promote"):
+    for verb in ("show", "promote", "retire"):
         assert "tasteline models list" in failed(trained("models", verb, "1999", "--json"), 2)
         assert f"{A}, {B}" in failed(trained("models", verb, "2026"), 2)
     assert "oracle" in failed(trained("models", "rollback", "oracle"), 2)
@@ -92,7 +113,7 @@ def test_damage(trained: Shell, registry: Registry) -> None:
     assert B in problem
 
 
-@pytest.mark.parametrize("verb", ["list", "show", "promote", "rollback"])
+@pytest.mark.parametrize("verb", ["list", "show", "promote", "rollback", "retire"])
 def test_help(shell: Shell, verb: str) -> None:
     told = shell("models", verb, "--help")
     assert told.code == 0
