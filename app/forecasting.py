@@ -1,6 +1,6 @@
 """The forecast in the service: the trained one that is live, followed, and what answers without one.
 
-Takes settings, store and indexes; gives what the routes ask and the model that is followed.
+Takes settings, store, log of deeds and indexes; gives what the routes ask and the model that is followed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from retrieval.deed_log import DeedLog
 from retrieval.forecast import Forecasting, Trained
 from retrieval.live import LiveIndex
 from retrieval.live_model import LiveModel
@@ -20,15 +21,18 @@ from tasteline.ports import Store
 from tasteline.settings import Settings
 
 
-def open_forecasting(settings: Settings, store: Store, live: LiveIndex) -> tuple[Forecasting, LiveModel[Forecaster]]:
-    """Nothing is read of the store before the first question."""
+def open_forecasting(
+    settings: Settings, store: Store, log: DeedLog, live: LiveIndex
+) -> tuple[Forecasting, LiveModel[Forecaster]]:
+    """Nothing is put in order before the first question."""
     model = LiveModel(Registry(settings.home), "forecast", _loaded, _tried)
 
     def trained() -> Trained | None:
         loaded = model.current()
         return None if loaded is None else Trained(loaded.entry.id, loaded.model)
 
-    return Forecasting(store, live, ShopPurchases(store), trained, time.time), model
+    purchases = ShopPurchases(log, seconds=settings.deadline_seconds)
+    return Forecasting(store, live, purchases, trained, time.time), model
 
 
 def _loaded(entry: Entry) -> Forecaster:

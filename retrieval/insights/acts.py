@@ -1,24 +1,22 @@
-"""What all shoppers did, in columns: a million events in tens of megabytes, topped up with what came since.
+"""What all shoppers did, as the shop-wide view wants it: a table with topics, from the log of deeds.
 
-Takes pages of deeds and the catalogue's products, gives `Acts`: one row for each event that says something of interest,
-with numbers for person, topic, product and basket. A topic is a product's path to `LEVEL`: fine enough to act on, broad
+Takes `Deeds` and the catalogue's products, gives `Acts`: one row for each event that says something of interest, with
+numbers for person, topic, product and basket. A topic is a product's path to `LEVEL`: fine enough to act on, broad
 enough that people share it. Knows no statistics.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from retrieval.deed_log import KINDS, NO_SESSION, Deeds
 from retrieval.insights.findings import Topic
 from retrieval.interests import ATTENTION
-from tasteline.ports import Deed
 from tasteline.types import EventType, Product
 
 LEVEL = 2
@@ -29,22 +27,18 @@ NOWHERE = -1
 """Number of the topic of a product without a category, or of one that is gone."""
 UNTIMED = -1
 """Age of an act without a time."""
-_WEIGHTS: Mapping[str, float] = {str(kind): weight for kind, weight in ATTENTION.items()}
-
-
-class DeedStore(Protocol):
-    """The two methods of `EventStore` that are needed here."""
-
-    def deeds(self, since: int = 0) -> Iterator[Sequence[Deed]]: ...
-    def erasures(self) -> int: ...
+_WEIGHTS = np.array([*(ATTENTION.get(EventType(kind), 0.0) for kind in KINDS), 0.0], dtype=np.float32)
+"""By number of the kind; the last one is of `NONE`."""
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, its bits without a pattern (the golden ratio's): neighbouring days get numbers far apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acts:
     """Rows of people who looked at, wanted or bought something that has a topic.
 
-    Columns of `table`: person, topic, product, basket (numbers), age (whole days before the last event; -1 where no
-    time is known), weight (as for a person's interests), bought.
+    Columns of `table`: person, topic, product (numbers), basket (equal for what is one), age (whole days before the
+    last event; -1 where no time is known), weight (as for a person's interests), bought.
     """
 
     table: pl.DataFrame
@@ -62,72 +56,33 @@ class Acts:
         return self.table.filter(pl.col("age") >= 0)
 
 
-def _empty() -> tuple[array[int], ...]:
-    """Person, product, microseconds since 1970, bought, basket."""
-    return array("l"), array("l"), array("q"), array("b"), array("l")
+def acts_of(deeds: Deeds, products: Iterable[Product]) -> Acts:
+    """With the topics of `products`, the catalogue as it is now."""
+    said = deeds.where((deeds.product >= 0) & (_WEIGHTS[deeds.kind] > 0))
+    topics, of_product, listed = _numbered(said.products, products)
+    last = int(said.moment.max(initial=UNTIMED))
+    ages = np.where(said.moment < 0, UNTIMED, (last - said.moment) // DAY)
+    table = pl.DataFrame(
+        {
+            "person": said.person.astype(np.uint32),
+            "topic": of_product[said.product],
+            "product": said.product.astype(np.uint32),
+            "basket": _baskets(said),
+            "age": ages.astype(np.int32),
+            "weight": _WEIGHTS[said.kind],
+            "bought": said.kind == KINDS[EventType.PURCHASE],
+        }
+    )
+    known = None if last < 0 else last
+    return Acts(table.filter(pl.col("topic") >= 0), topics, listed, len(said.people), known, len(deeds))
 
 
-@dataclass(slots=True)
-class ActLog:
-    """The columns, kept in memory; `follow` reads what is new. Not thread-safe."""
-
-    sequence: int = 0
-    erasures: int = -1
-    _people: dict[str, int] = field(default_factory=dict)
-    _products: dict[str, int] = field(default_factory=dict)
-    _baskets: dict[tuple[int, str], int] = field(default_factory=dict)
-    _columns: tuple[array[int], ...] = field(default_factory=_empty)
-    _weights: array[float] = field(default_factory=lambda: array("f"))
-    events: int = 0
-
-    def follow(self, store: DeedStore) -> None:
-        """As of now; everything anew after an erasure, so that nothing of an erased person is left."""
-        erasures = store.erasures()
-        if erasures != self.erasures:
-            fresh = ActLog()
-            self.sequence, self.events, self.erasures = 0, 0, erasures
-            self._people, self._products, self._baskets = fresh._people, fresh._products, fresh._baskets
-            self._columns, self._weights = fresh._columns, fresh._weights
-        for page in store.deeds(self.sequence):
-            self._take(page)
-
-    def _take(self, page: Iterable[Deed]) -> None:
-        people, products, moments, bought, baskets = self._columns
-        for sequence, user_id, product_id, kind, moment, _, session_id in page:
-            self.sequence = sequence
-            self.events += 1
-            weight = _WEIGHTS.get(kind, 0.0)
-            if product_id is None or not weight:
-                continue
-            person = self._people.setdefault(user_id, len(self._people))
-            basket = session_id or (f"day {moment // DAY}" if moment is not None else f"act {sequence}")
-            people.append(person)
-            products.append(self._products.setdefault(product_id, len(self._products)))
-            moments.append(-1 if moment is None else moment)
-            bought.append(kind == EventType.PURCHASE)
-            baskets.append(self._baskets.setdefault((person, basket), len(self._baskets)))
-            self._weights.append(weight)
-
-    def acts(self, products: Iterable[Product]) -> Acts:
-        """With the topics of `products`, the catalogue as it is now."""
-        topics, of_product, listed = _numbered(self._products, products)
-        people, numbers, moments, bought, baskets = (np.array(column, dtype=np.int64) for column in self._columns)
-        last = int(moments.max()) if len(moments) and moments.max() >= 0 else None
-        ages = (
-            np.full(len(moments), UNTIMED) if last is None else np.where(moments < 0, UNTIMED, (last - moments) // DAY)
-        )
-        table = pl.DataFrame(
-            {
-                "person": people.astype(np.uint32),
-                "topic": of_product[numbers].astype(np.int32) if len(numbers) else np.zeros(0, dtype=np.int32),
-                "product": numbers.astype(np.uint32),
-                "basket": baskets.astype(np.uint32),
-                "age": ages.astype(np.int32),
-                "weight": np.array(self._weights, dtype=np.float32),
-                "bought": bought.astype(np.bool_),
-            }
-        )
-        return Acts(table.filter(pl.col("topic") >= 0), topics, listed, len(self._people), last, self.events)
+def _baskets(said: Deeds) -> NDArray[np.uint64]:
+    """Of one session; where none is named, of a person's day; without a time each act is its own."""
+    day = np.where(said.moment < 0, -1 - np.arange(len(said)), said.moment // DAY)
+    of_day = (day.astype(np.uint64) << np.uint64(32)) + said.person.astype(np.uint64)
+    mixed = of_day * _SPREAD
+    return np.where(said.session == NO_SESSION, mixed ^ (mixed >> np.uint64(31)), said.session.view(np.uint64))
 
 
 def topic_of(product: Product) -> Topic | None:
@@ -139,13 +94,12 @@ def topic_of(product: Product) -> Topic | None:
     return product.categories[:LEVEL] or None
 
 
-def _numbered(
-    numbers: Mapping[str, int], products: Iterable[Product]
-) -> tuple[list[Topic], NDArray[np.int32], list[Product]]:
+def _numbered(ids: Sequence[str], products: Iterable[Product]) -> tuple[list[Topic], NDArray[np.int32], list[Product]]:
     """Topics by number, the number of each product's topic, and the products by number (a stand-in where gone)."""
     topics: dict[Topic, int] = {}
-    of_product = np.full(len(numbers), NOWHERE, dtype=np.int32)
-    listed = [Product(product_id, "") for product_id in numbers]
+    numbers = {product_id: number for number, product_id in enumerate(ids)}
+    of_product = np.full(len(ids), NOWHERE, dtype=np.int32)
+    listed = [Product(product_id, "") for product_id in ids]
     for product in products:
         number, topic = numbers.get(product.id), topic_of(product)
         if number is not None and topic is not None:

@@ -1,8 +1,8 @@
 """Keeps the shop-wide view ready: computed on a thread of its own, kept until the store has moved, its age told.
 
-Takes the store and the catalogue's products, gives `Told`. What is asked for first is waited for; afterwards whoever
-asks gets what there is, and a newer one is made behind them, at most every `rest` seconds. After an erasure nothing
-older is given out. Not in any shopper's request: the thread has the lowest priority that the system gives.
+Takes the log of deeds and the catalogue's products, gives `Told`. What is asked for first is waited for; afterwards
+whoever asks gets what there is, and a newer one is made behind them, at most every `rest` seconds. After an erasure
+nothing older is given out. Not in any shopper's request: the thread has the lowest priority that the system gives.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from retrieval.insights.acts import ActLog, Acts, DeedStore
+from retrieval.deed_log import DeedLog
+from retrieval.insights.acts import Acts, acts_of
 from retrieval.insights.findings import Told, View
 from retrieval.insights.view import Lasting, lasting_of, view_of
 from tasteline.errors import DeadlineExceeded
@@ -47,11 +48,10 @@ class _Read:
 class InsightsDesk:
     """`fewest`: people behind whatever is shown; `rest`: seconds that a view is kept before a newer one is made."""
 
-    store: DeedStore
+    log: DeedLog
     products: Callable[[], Iterable[Product]]
     fewest: int
     rest: float
-    _log: ActLog = field(default_factory=ActLog)
     _read: _Read | None = None
     _made: dict[int | None, _Made] = field(default_factory=dict)
     _making: dict[int | None, Future[_Made]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class InsightsDesk:
 
     def view(self, days: int | None, timeout: float) -> Told:
         """Raises DeadlineExceeded when there is none yet after `timeout` seconds; it goes on being made."""
-        erasures = self.store.erasures()
+        erasures = self.log.erasures()
         with self._lock:
             made = self._made.get(days)
             if made is not None and made.state[0] != erasures:
@@ -105,13 +105,13 @@ class InsightsDesk:
     def _renewed(self) -> _Read:
         """What the store holds by now; read once for windows of several lengths that are asked for together."""
         read = self._read
-        if read is not None and read.state[0] == self.store.erasures() and time.monotonic() - read.at < self.rest:
+        if read is not None and read.state[0] == self.log.erasures() and time.monotonic() - read.at < self.rest:
             return read
         began = time.monotonic()
-        self._log.follow(self.store)
-        state = (self._log.erasures, self._log.sequence)
+        deeds = self.log.read()
+        state = (deeds.erasures, deeds.sequence)
         if read is None or read.state != state:
-            acts = self._log.acts(self.products())
+            acts = acts_of(deeds, self.products())
             read = _Read(acts, lasting_of(acts, self.fewest), state, began)
         else:
             read = _Read(read.acts, read.lasting, state, began)

@@ -181,14 +181,15 @@ class _Steps:
 
     def of_people(self, pair: tuple[int, int]) -> tuple[int, float, float]:
         """Shoppers who made the step, median days between, and one-sided p."""
-        with_a, new_b = _column(self.turned, pair[0]), _column(self.came, pair[1])
-        person = self.visits.person
-        steps = np.bincount(person, with_a * new_b)
-        apart = steps - np.bincount(person, with_a * self.rate[self.tenth, pair[1]])
+        with_a, new_b = _places(self.turned, pair[0]), _column(self.came, pair[1])
+        person, came = self.visits.person[with_a], new_b[with_a]
+        everybody = int(self.visits.person[-1]) + 1
+        steps = np.bincount(person, came, minlength=everybody)
+        apart = steps - np.bincount(person, self.rate[self.tenth[with_a], pair[1]], minlength=everybody)
         z = (apart.sum() - 0.5) / max(float(np.sqrt((apart**2).sum())), 1.0)
         return (
             int((steps > 0).sum()),
-            _median_gap(self.visits, np.flatnonzero(with_a * new_b), pair[1]),
+            _median_gap(self.visits, with_a[came > 0], pair[1]),
             float(stats.norm.sf(z)),
         )
 
@@ -210,9 +211,15 @@ def _column(matrix: sparse.csc_matrix, number: int) -> Floats:
     return column
 
 
+def _places(matrix: sparse.csc_matrix, number: int) -> NDArray[np.int64]:
+    """Rows in which a column of ones and zeros has a one, ascending."""
+    part = slice(matrix.indptr[number], matrix.indptr[number + 1])
+    return np.sort(matrix.indices[part][matrix.data[part] > 0]).astype(np.int64)
+
+
 def _median_gap(visits: Visits, made: NDArray[np.int64], after: int) -> float:
     """Days from each step's A to its first B."""
-    with_b = np.flatnonzero(_column(visits.turned, after))
+    with_b = _places(visits.turned, after)
     following = with_b[np.searchsorted(with_b, made, side="right")]
     return float(np.median(visits.day[following] - visits.day[made])) if len(made) else 0.0
 

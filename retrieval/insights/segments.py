@@ -121,11 +121,13 @@ def _points(attention: sparse.csr_matrix, seed: int) -> Floats:
 def _clustered(points: Floats, seed: int) -> tuple[NDArray[np.int64], float]:
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
 
     best: tuple[float, NDArray[np.int64]] = (-2.0, np.zeros(len(points), dtype=np.int64))
     different = len(np.unique(points.round(6), axis=0))
     for number in range(2, min(MOST, different) + 1):
-        labels = KMeans(number, n_init=4, random_state=seed).fit_predict(points)
+        with threadpool_limits(1, user_api="openmp"):  # several wait for each other on busy cores
+            labels = KMeans(number, n_init=4, random_state=seed).fit_predict(points)
         if len(np.unique(labels)) < 2:
             continue
         sample = min(SAMPLE, len(points))

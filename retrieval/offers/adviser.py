@@ -1,8 +1,8 @@
 """The advice of a running shop: computed from its store when it is asked for, and kept for a while.
 
-Takes the store, the indexes and the home, gives `Advice` for the shop or a person. What all people did is read at most
-once in a while (a million events take seconds); one person's own events are read at each question. An erasure is seen
-at once.
+Takes the log of deeds, the store, the indexes and the home, gives `Advice` for the shop or a person. What all people
+did is looked at once in a while (a million events take seconds); one person's own events are read at each question. An
+erasure is seen at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import structlog
 
+from retrieval.deed_log import DeedLog
 from retrieval.interests import topic_of
 from retrieval.live import LiveIndex
 from retrieval.offers import taste
@@ -45,12 +46,20 @@ class _Read:
 
 
 class Adviser:
-    """Thread-safe. `clock` counts seconds."""
+    """Thread-safe. `clock` counts seconds; `seconds`: that a question waits for the log, then DeadlineExceeded."""
 
     def __init__(
-        self, events: EventStore, live: LiveIndex, home: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        log: DeedLog,
+        events: EventStore,
+        live: LiveIndex,
+        home: Path,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = float("inf"),
     ) -> None:
+        self._log = log
         self._events = events
+        self._seconds = seconds
         self._live = live
         self._registry = Registry(home)
         self._read: Kept[_Read | None] = Kept(self._anew, self._stamp, clock)
@@ -70,10 +79,10 @@ class Adviser:
 
     def _stamp(self) -> object:
         """Moves when somebody is erased, and when another response model becomes live."""
-        return self._events.erasures(), self._registry.stamp("offers")
+        return self._log.erasures(), self._registry.stamp("offers")
 
     def _anew(self) -> _Read | None:
-        deeds, topics = deeds_of(self._events.deeds()), self._topics()
+        deeds, topics = deeds_of(self._log.read(self._seconds)), self._topics()
         if deeds.is_empty():
             return None
         day = int(deeds["day"].max()) + 1  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """Bundles and cart add-ons of a running shop: products that are bought together, as the catalogue has them now.
 
-Takes the store and the indexes, gives products with their reason and the figures behind it, and the sum of true prices
-where all of them have one in one currency. Rules (`retrieval.offers.baskets`) are counted when they are first asked for
-and then now and again. No bundle price is made up: what a bundle costs less is the merchant's to decide.
+Takes the log of deeds and the indexes, gives products with their reason and the figures behind it, and the sum of true
+prices where all of them have one in one currency. Rules (`retrieval.offers.baskets`) are counted when they are first
+asked for and then now and again. No bundle price is made up: what a bundle costs less is the merchant's to decide.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from retrieval.deed_log import DeedLog
 from retrieval.live import Indexes, LiveIndex
 from retrieval.offers.baskets import BasketRules, Rule
 from retrieval.offers.deeds import deeds_of
 from retrieval.offers.kept import Kept
 from tasteline.errors import NotFound
-from tasteline.ports import EventStore
 from tasteline.types import Filters, Price, Product, Reason
 
 TITLE_LENGTH = 60
@@ -44,12 +44,19 @@ class Bundle:
 
 
 class Bundles:
-    """Thread-safe. `clock` counts seconds."""
+    """Thread-safe. `clock` counts seconds; `seconds`: that a question waits for the log, then DeadlineExceeded."""
 
-    def __init__(self, events: EventStore, live: LiveIndex, clock: Callable[[], float] = time.monotonic) -> None:
-        self._events = events
+    def __init__(
+        self,
+        log: DeedLog,
+        live: LiveIndex,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = float("inf"),
+    ) -> None:
+        self._log = log
         self._live = live
-        self._rules: Kept[BasketRules] = Kept(self._counted, events.erasures, clock)
+        self._seconds = seconds
+        self._rules: Kept[BasketRules] = Kept(self._counted, log.erasures, clock)
 
     def add_ons(self, cart: Sequence[str], filters: Filters, limit: int) -> Bundle:
         """The cart with what is bought along with it, best first. Raises NotFound where nothing of it exists."""
@@ -73,7 +80,7 @@ class Bundles:
         return [_bundle(held, part) for part in parts]
 
     def _counted(self) -> BasketRules:
-        deeds = deeds_of(self._events.deeds())
+        deeds = deeds_of(self._log.read(self._seconds))
         with self._live.read() as indexes:
             kinds = {each.id: each.categories[-1] for each in indexes.catalogue.products() if each.categories}
         return BasketRules.fit(deeds, kinds)

@@ -1,16 +1,18 @@
 """What a shop's people did with its products, as one frame: for questions about all of them at once.
 
-Takes pages of `EventStore.deeds` or one person's history, gives a frame with the columns of SCHEMA. What has no time or
+Takes the log of deeds or one person's history, gives a frame with the columns of SCHEMA. What has no time or
 no product is left out: nothing here can be said of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
-from tasteline.ports import Deed
+from retrieval import deed_log
+from retrieval.deed_log import Deeds
 from tasteline.types import Event, EventType
 
 LOOKED, CARTED, TAKEN_OUT, BOUGHT = range(4)
@@ -22,16 +24,29 @@ KINDS: dict[str, int] = {
     EventType.REMOVE_FROM_CART: TAKEN_OUT,
     EventType.PURCHASE: BOUGHT,
 }
+_OF_KIND = np.array([*(KINDS.get(kind, -1) for kind in deed_log.KINDS), -1], dtype=np.int8)
+"""By the log's number of the kind; the last one is of what it does not know."""
 DAY = 86_400_000_000
 """Microseconds."""
 SCHEMA = {"person": pl.String, "product": pl.String, "kind": pl.Int8, "moment": pl.Int64, "day": pl.Int32}
 """`moment` counts microseconds since 1970, `day` days."""
 
 
-def deeds_of(pages: Iterable[Sequence[Deed]]) -> pl.DataFrame:
+def deeds_of(deeds: Deeds) -> pl.DataFrame:
     """By person and moment; what happened in one moment in the order of arrival."""
-    parts = [_frame([(row[1], row[2], row[3], row[4]) for row in page]) for page in pages]
-    return _in_order(pl.concat(parts) if parts else _frame([]))
+    kinds = _OF_KIND[deeds.kind]
+    said = (kinds >= 0) & (deeds.product >= 0) & (deeds.moment >= 0)
+    frame = pl.DataFrame(
+        {
+            "person": pl.Series(deeds.people, dtype=pl.String).gather(deeds.person[said]),
+            "product": pl.Series(deeds.products, dtype=pl.String).gather(deeds.product[said]),
+            "kind": kinds[said],
+            "moment": deeds.moment[said],
+            "day": (deeds.moment[said] // DAY).astype(np.int32),
+        },
+        schema=SCHEMA,
+    )
+    return _in_order(frame)
 
 
 def deeds_in(history: Sequence[Event], person: str) -> pl.DataFrame:

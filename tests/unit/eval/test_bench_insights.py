@@ -8,7 +8,8 @@ import pytest
 from eval.bench import insights
 from eval.bench.insights import _counted, _fp_growth, _same_counts, _same_rules, _with_pandas
 from eval.shop_events import ShopEvents
-from retrieval.insights.acts import ActLog
+from retrieval.deed_log import DeedLog
+from retrieval.insights.acts import acts_of
 from retrieval.insights.baskets import baskets_of, rule_table
 from tasteline.types import EventType, Product
 
@@ -50,9 +51,7 @@ def test_all_sides_find_the_same(shop: ShopEvents, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_side_that_finds_something_else_is_an_error(shop: ShopEvents) -> None:
-    log = ActLog()
-    log.follow(shop)
-    acts = log.acts(shop.products)
+    acts = acts_of(DeedLog(shop).read(), shop.products)
     baskets, _ = baskets_of(acts)
     with pytest.raises(RuntimeError, match="rules"):
         _same_rules(rule_table(baskets, 0.005, 1.0), _fp_growth(baskets[:800]))

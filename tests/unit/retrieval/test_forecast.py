@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from finetune.forecast import train_forecast
+from retrieval.deed_log import DeedLog
 from retrieval.forecast import BASELINE, Forecasting, Trained
 from retrieval.shop_purchases import ShopPurchases
 from tasteline.types import Event
@@ -36,7 +37,7 @@ class Clock:
 def forecasting(
     shop: SmallShop, now: datetime, trained: Trained | None = None, clock: Clock | None = None
 ) -> Forecasting:
-    purchases = ShopPurchases(shop.store, clock or Clock())
+    purchases = ShopPurchases(DeedLog(shop.store), clock or Clock())
     return Forecasting(shop.store, shop.live, purchases, lambda: trained, now.timestamp)
 
 
@@ -119,7 +120,7 @@ def test_a_visit_counts_the_same_for_one_person_and_among_all(shop: SmallShop) -
 
 def test_everybody_follows_the_store_and_forgets_the_erased(shop: SmallShop) -> None:
     clock = Clock()
-    purchases = ShopPurchases(shop.store, clock)
+    purchases = ShopPurchases(DeedLog(shop.store), clock)
     assert purchases().people == ("anna", "ben")
     shop.append(*bought("dora", "soap", 70))
     assert purchases().people == ("anna", "ben")  # looked at a moment ago

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from retrieval.adapters.store_sql import SqlStore
-from retrieval.insights.acts import ActLog, Acts
+from retrieval.deed_log import DeedLog
+from retrieval.insights.acts import Acts, acts_of
 from tasteline.types import Event, EventType, Product
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -16,13 +17,13 @@ def did(id_: str, user: str | None, product: str | None, kind: EventType, days: 
     return Event(id_, kind, user, product_id=product, time=NOON - timedelta(days=days), **more)  # type: ignore[arg-type]
 
 
-def read(store: SqlStore, log: ActLog) -> Acts:
-    log.follow(store)
-    return log.acts([MILL, MUG, BARE])
+def read(log: DeedLog) -> Acts:
+    return acts_of(log.read(), [MILL, MUG, BARE])
 
 
 def test_rows_say_who_turned_to_which_topic_when_and_how_much() -> None:
-    store, log = SqlStore("sqlite://"), ActLog()
+    store = SqlStore("sqlite://")
+    log = DeedLog(store)
     store.append_events(
         [
             did("1", "ann", "mill", EventType.PURCHASE, 1.5, session_id="s"),
@@ -36,7 +37,7 @@ def test_rows_say_who_turned_to_which_topic_when_and_how_much() -> None:
             Event("9", EventType.VIEW_ITEM, "cleo", product_id="mug"),  # no time
         ]
     )
-    acts = read(store, log)
+    acts = read(log)
     assert acts.events == 8
     assert acts.people == 3
     topics = [acts.topics[number] for number in acts.table["topic"]]
@@ -50,16 +51,17 @@ def test_rows_say_who_turned_to_which_topic_when_and_how_much() -> None:
 
 
 def test_what_is_new_is_added_and_an_erased_person_is_gone() -> None:
-    store, log = SqlStore("sqlite://"), ActLog()
+    store = SqlStore("sqlite://")
+    log = DeedLog(store)
     store.append_events([did("1", "ann", "mill", EventType.VIEW_ITEM), did("2", "bob", "mug", EventType.VIEW_ITEM)])
-    assert len(read(store, log).table) == 2
+    assert len(read(log).table) == 2
     store.append_events([did("3", "bob", "mill", EventType.VIEW_ITEM)])
-    assert len(read(store, log).table) == 3
+    assert len(read(log).table) == 3
     store.erase_user("bob")
-    left = read(store, log)
+    left = read(log)
     assert (len(left.table), left.people, left.events) == (1, 1, 1)
 
 
 def test_an_empty_store() -> None:
-    acts = read(SqlStore("sqlite://"), ActLog())
+    acts = read(DeedLog(SqlStore("sqlite://")))
     assert (len(acts.table), acts.people, acts.last) == (0, 0, None)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from retrieval.adapters.store_sql import SqlStore
+from retrieval.deed_log import DeedLog
 from retrieval.insights.desk import InsightsDesk
 from retrieval.insights.findings import View
 from tasteline.errors import DeadlineExceeded
@@ -49,7 +50,7 @@ def store() -> SqlStore:
 
 @pytest.fixture
 def desk(store: SqlStore) -> Iterator[InsightsDesk]:
-    made = InsightsDesk(store, lambda: CATALOGUE, fewest=5, rest=3600)
+    made = InsightsDesk(DeedLog(store), lambda: CATALOGUE, fewest=5, rest=3600)
     yield made
     made.close()
 
@@ -95,7 +96,7 @@ def test_it_is_computed_once_and_says_its_age(desk: InsightsDesk, store: SqlStor
 
 
 def test_when_it_is_old_a_newer_one_is_made_behind(store: SqlStore) -> None:
-    desk = InsightsDesk(store, lambda: CATALOGUE, fewest=5, rest=0)
+    desk = InsightsDesk(DeedLog(store), lambda: CATALOGUE, fewest=5, rest=0)
     first = desk.view(28, 60)
     store.append_events([act(f"u{number}", "tent", 1) for number in range(24)])
     second = desk.view(28, 60)
@@ -118,7 +119,7 @@ def test_who_is_erased_is_gone_from_the_very_next_view(desk: InsightsDesk, store
 
 
 def test_nobody_waits_longer_than_told(store: SqlStore) -> None:
-    desk = InsightsDesk(store, lambda: CATALOGUE, fewest=5, rest=3600)
+    desk = InsightsDesk(DeedLog(store), lambda: CATALOGUE, fewest=5, rest=3600)
     with pytest.raises(DeadlineExceeded, match="ask again"):
         desk.view(28, 0.0)
     assert rising(desk.view(28, 60).view) == ["Kettles"], "it went on being made"
@@ -126,7 +127,7 @@ def test_nobody_waits_longer_than_told(store: SqlStore) -> None:
 
 
 def test_an_empty_shop() -> None:
-    desk = InsightsDesk(SqlStore("sqlite://"), lambda: [], fewest=5, rest=3600)
+    desk = InsightsDesk(DeedLog(SqlStore("sqlite://")), lambda: [], fewest=5, rest=3600)
     view = desk.view(None, 60).view
     assert (view.shoppers, view.turns, view.early, view.follows, view.together, view.groups) == (0, [], [], [], [], [])
     assert len(view.notes) == 2
@@ -142,7 +143,7 @@ def test_events_without_times() -> None:
             for n in range(6)
         ]
     )
-    desk = InsightsDesk(store, lambda: CATALOGUE, fewest=5, rest=3600)
+    desk = InsightsDesk(DeedLog(store), lambda: CATALOGUE, fewest=5, rest=3600)
     view = desk.view(28, 60).view
     assert view.as_of is None
     assert view.turns == []

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from retrieval.deed_log import DeedLog
 from retrieval.offers import taste
 from retrieval.offers.advice import LEAST_TRIED, PRIOR, RULES, expectations, personal_advice, shop_advice
 from retrieval.offers.adviser import NO_TIMES, Adviser
@@ -106,7 +107,7 @@ def shop() -> SmallShop:
 
 def test_a_shop_and_a_person_are_advised(tmp_path: Path) -> None:
     made = shop()
-    adviser = Adviser(made.store, made.live, tmp_path)
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path)
     (offer,) = adviser.shop().offers
     assert (offer.whom, offer.products[0].price) == (("ann",), made.products[0].price)
     assert adviser.person("ann").offers[0].why.startswith("Left Tents in the cart")
@@ -115,7 +116,7 @@ def test_a_shop_and_a_person_are_advised(tmp_path: Path) -> None:
 
 def test_a_persons_own_events_count_at_once(tmp_path: Path) -> None:
     made = shop()
-    adviser = Adviser(made.store, made.live, tmp_path, lambda: 0.0)
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path, lambda: 0.0)
     adviser.shop()
     made.append(event("bob", "dome", "add_to_cart", time=NOON + timedelta(days=2)))
     assert adviser.person("bob").offers
@@ -124,7 +125,7 @@ def test_a_persons_own_events_count_at_once(tmp_path: Path) -> None:
 
 def test_an_erasure_is_seen_at_once(tmp_path: Path) -> None:
     made = shop()
-    adviser = Adviser(made.store, made.live, tmp_path, lambda: 0.0)
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path, lambda: 0.0)
     assert adviser.shop().offers
     made.store.erase_user("ann")
     assert not adviser.shop().offers
@@ -132,7 +133,7 @@ def test_an_erasure_is_seen_at_once(tmp_path: Path) -> None:
 
 def test_the_live_model_is_used_and_one_that_does_not_fit_is_not(tmp_path: Path) -> None:
     made, registry = shop(), Registry(tmp_path)
-    adviser = Adviser(made.store, made.live, tmp_path, lambda: 0.0)
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path, lambda: 0.0)
     assert adviser.shop().basis == RULES
     for number, names in enumerate((taste.FEATURES, ("other",))):
         made_card = card(number, kind="offers")
@@ -146,4 +147,4 @@ def test_the_live_model_is_used_and_one_that_does_not_fit_is_not(tmp_path: Path)
 
 def test_events_without_times_say_nothing(tmp_path: Path) -> None:
     made = SmallShop([product("dome", "Dome Tent", "Tents")], [event("ann", "dome", position=1)])
-    assert Adviser(made.store, made.live, tmp_path).shop().basis == NO_TIMES
+    assert Adviser(DeedLog(made.store), made.store, made.live, tmp_path).shop().basis == NO_TIMES

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from retrieval.deed_log import DeedLog
 from retrieval.offers.bundles import Bundles, total_of
 from tasteline.errors import NotFound
 from tasteline.types import Filters, Price, Product
@@ -39,7 +40,7 @@ def shop() -> SmallShop:
 
 def test_an_erasure_reaches_the_rules() -> None:
     made = shop()
-    bundles = Bundles(made.store, made.live, lambda: 0.0)
+    bundles = Bundles(DeedLog(made.store), made.live, lambda: 0.0)
     (added,) = bundles.add_ons(["tent"], Filters(), 5).added
     assert (added.product.id, added.rule.support) == ("pegs", 3)
     made.store.erase_user("u0")
@@ -48,7 +49,7 @@ def test_an_erasure_reaches_the_rules() -> None:
 
 def test_a_cart_is_what_of_it_exists() -> None:
     made = shop()
-    bundles = Bundles(made.store, made.live)
+    bundles = Bundles(DeedLog(made.store), made.live)
     assert [each.id for each in bundles.add_ons(["nothing", "tent", "tent"], Filters(), 5).products] == ["tent"]
     with pytest.raises(NotFound):
         bundles.add_ons(["nothing"], Filters(), 5)

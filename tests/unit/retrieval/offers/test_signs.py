@@ -1,8 +1,12 @@
 """Signs that an offer would be welcome, each by hand, and the neighbours that show none."""
 
+from datetime import UTC, datetime
+
 import polars as pl
 import pytest
 
+from retrieval.adapters.store_sql import SqlStore
+from retrieval.deed_log import DeedLog
 from retrieval.offers.deeds import BOUGHT, CARTED, DAY, LOOKED, SCHEMA, TAKEN_OUT, deeds_in, deeds_of
 from retrieval.offers.signs import CART_DAYS, RECENT_DAYS, WITHOUT_PURCHASE, bought, signs
 from tests.unit.retrieval.small_shop import event
@@ -87,15 +91,16 @@ def test_a_sign_of_a_month_ago_is_that_of_the_deeds_until_then() -> None:
 
 
 def test_deeds_without_time_product_or_meaning_are_left_out() -> None:
-    pages = [[(1, "ann", "dome", "view_item", 5 * DAY, None), (2, "ann", None, "search", 5 * DAY, None)], []]
-    pages.append([(3, "ann", "gas", "purchase", None, 4), (4, "ann", "gas", "view_item_list", DAY, None)])
-    assert deeds_of(pages).rows() == [("ann", "dome", LOOKED, 5 * DAY, 5)]
-    assert deeds_of([]).is_empty()
+    store = SqlStore("sqlite://")
+    log = DeedLog(store)
+    assert deeds_of(log.read()).is_empty()
+    at = datetime(1970, 1, 6, tzinfo=UTC)
+    done = [event("ann", "dome", time=at), event("ann", None, "search", time=at), event("ann", "gas", "purchase")]
+    store.append_events([*done, event("ann", "gas", "view_item_list", time=at)])
+    assert deeds_of(log.read()).rows() == [("ann", "dome", LOOKED, 5 * DAY, 5)]
 
 
 def test_one_persons_events_make_the_same_deeds() -> None:
-    from datetime import UTC, datetime
-
     at = datetime(1970, 1, 6, tzinfo=UTC)
     assert deeds_in([event("ann", "dome", time=at), event("ann", None, "search", time=at)], "ann").rows() == [
         ("ann", "dome", LOOKED, 5 * DAY, 5)
