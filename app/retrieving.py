@@ -21,10 +21,12 @@ from retrieval.forecast import Forecasting
 from retrieval.live import LiveIndex, Progress
 from retrieval.live_model import Followed
 from retrieval.models import sources
+from retrieval.models.baskets import BasketSource
 from retrieval.newcomers import Newcomers
+from retrieval.offers.bundles import Bundles
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
-from tasteline.ports import LanguageModel, Store
+from tasteline.ports import CandidateSource, LanguageModel, Store
 from tasteline.settings import Settings
 
 
@@ -37,6 +39,7 @@ class Retrieval:
     recommender: Recommender
     newcomers: Newcomers
     forecasting: Forecasting
+    bundles: Bundles
     trained: tuple[Followed, ...]
     """Models of the registry that this service uses, one of each kind."""
     steps: Mapping[str, Callable[[], None]]
@@ -63,7 +66,9 @@ def open_retrieval(
     reader.follow()
     searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
     trials = next_item_sources(settings, encoders, live)
-    proposing = [trials.usual, *sources.untrained(behaviour, lambda: live.present)]
+    bundles = Bundles(store, live)
+    baskets = BasketSource(bundles.rules, lambda: live.present)
+    proposing: list[CandidateSource] = [trials.usual, baskets, *sources.untrained(behaviour, lambda: live.present)]
     wishes = sources.Wishes(lambda: live.present)
     guide = Guide(live, behaviour)
     newcomers = Newcomers(live, reader, behaviour, guide)
@@ -74,9 +79,10 @@ def open_retrieval(
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
+        "baskets": bundles.follow,
         "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
         "forecast model": forecast_model.follow,
     }
     trained = (trials.model, forecast_model, *models.followed)
-    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, trained, steps)
+    return Retrieval(live, models, reader, searcher, recommender, newcomers, forecasting, bundles, trained, steps)

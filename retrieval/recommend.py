@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -48,7 +49,7 @@ DEPTH = 200
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "rated": 0.01, "habit": 1.0, "new": 0.05},
     "similar": {"likeness": 1.0, "cooccurrence": 0.3},
-    "complement": {"cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
+    "complement": {"baskets": 1.0, "cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
     "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
 """Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
@@ -89,6 +90,15 @@ class LateReasons(Protocol):
 
     def led_to(self, need: Need, rows: Rows) -> Rows:
         """The row that led to each, or -1. Asked within the same `read()`."""
+        ...
+
+
+@runtime_checkable
+class Relating(Protocol):
+    """What a source has besides that knows in figures how a product hangs together with the one that led to it."""
+
+    def relation(self, row: int, led_by: int) -> Reason | None:
+        """None where it knows none. Asked within the same `read()`."""
         ...
 
 
@@ -160,6 +170,12 @@ class Recommender:
     @property
     def sources(self) -> Sequence[CandidateSource]:
         return self._sources
+
+    def asking(self, sources: Sequence[CandidateSource]) -> Recommender:
+        """The same with other sources, for comparing."""
+        other = copy(self)
+        other._sources = sources
+        return other
 
     @property
     def repeat_share(self) -> float:
@@ -309,7 +325,7 @@ class Recommender:
                 candidate.score,
                 (told[candidate.leader](candidate.row),)
                 if candidate.leader in told
-                else (_reason(indexes, candidate, because, person, wanted),),
+                else (_related(asked, candidate, because) or _reason(indexes, candidate, because, person, wanted),),
             )
             for candidate in varied
         ]
@@ -430,6 +446,16 @@ def _interleave(parts: Sequence[list[RankedProduct]], limit: int) -> list[Ranked
 def _product(indexes: Indexes, product_id: str) -> Product | None:
     row = indexes.catalogue.row(product_id)
     return None if row is None else indexes.catalogue.product(row)
+
+
+def _related(
+    asked: Sequence[CandidateSource], candidate: Fused, because: Mapping[str, Mapping[int, int]]
+) -> Reason | None:
+    """Figures, where a source has them: they tell more than what else can be said, whichever source led."""
+    for source in asked:
+        if isinstance(source, Relating) and candidate.row in because[source.name]:
+            return source.relation(candidate.row, because[source.name][candidate.row])
+    return None
 
 
 def _reason(
