@@ -39,8 +39,9 @@ class BasketSource:
         others, scores, speaking, _ = rules.asked_for([*cart])
         found = [catalogue.row(rules.ids[code]) for code in others.tolist()]
         rows = np.array([NOWHERE if row is None else row for row in found], dtype=np.int64)
-        kept = np.flatnonzero((rows != NOWHERE) & allowed[rows])[:k]
-        kept = kept[[catalogue.product(row).stock != 0 for row in rows[kept].tolist()]]
+        kept = np.flatnonzero((rows != NOWHERE) & allowed[rows])
+        there = np.array([catalogue.product(row).stock != 0 for row in rows[kept].tolist()], dtype=np.bool_)
+        kept = kept[there][:k]
         because = np.array([cart[rules.ids[code]] for code in speaking[kept].tolist()], dtype=np.int64)
         return rows[kept], scores[kept].astype(np.float32), because
 
