@@ -96,7 +96,8 @@ def test_the_reason_tells_the_figures_of_the_rule() -> None:
 
 def recommender(made: SmallShop, bundles: Bundles) -> Recommender:
     source = BasketSource(bundles.rules, lambda: made.live.present)
-    return made.recommender.asking([source, *made.recommender.sources])
+    others = [each for each in made.recommender.sources if each.name != source.name]
+    return made.recommender.asking([source, *others])
 
 
 def reasons(asked: Recommender, *cart: str) -> dict[str, str]:
