@@ -69,6 +69,8 @@ VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spo
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
 LEARNED_VARIETY = 1.0
 """The same under a learned ranker, which has learned how alike the next things are."""
+COUNTED_VARIETY = 1.0
+"""The same where baskets were counted: their rules leave substitutes out."""
 PERSONAL = 0.1
 """Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
 JUST_TOUCHED = 20
@@ -94,8 +96,11 @@ class LateReasons(Protocol):
 
 
 @runtime_checkable
-class Relating(Protocol):
-    """What a source has besides that knows in figures how a product hangs together with the one that led to it."""
+class Relating(CandidateSource, Protocol):
+    """What a source has besides that knows in figures how a product hangs together with the one that led to it.
+
+    It tells substitutes from what is bought together by those figures: nothing of a kind is kept from it.
+    """
 
     def relation(self, row: int, led_by: int) -> Reason | None:
         """None where it knows none. Asked within the same `read()`."""
@@ -293,8 +298,7 @@ class Recommender:
         limit: int,
         sources: Sequence[CandidateSource],
     ) -> list[RankedProduct]:
-        if wanted == "complement":
-            mask = mask & ~_same_kind(indexes, person.need.anchor)
+        others = mask & ~_same_kind(indexes, person.need.anchor) if wanted == "complement" else mask
         learned = self._is_learned() and wanted in LEARNED_WEIGHTS
         usual = {**WEIGHTS, **NEWCOMER_WEIGHTS, **(LEARNED_WEIGHTS if learned else {})}
         weights = {**usual[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
@@ -304,13 +308,17 @@ class Recommender:
         weighed = list(self._weighed(sources, weights))
         rest = sum(weight for weight, _ in weighed[1:])
         for weight, source in weighed:
-            rows, scores, led_there = source.propose(person.need, DEPTH, mask)
+            allowed = mask if isinstance(source, Relating) else others
+            rows, scores, led_there = source.propose(person.need, DEPTH, allowed)
             lists.append((source.name, weight, rows, scores))
             because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
             if len(lists) == 1 and variety == 1.0 and _is_final(scores, limit, rest / weight):
                 break  # what is left would change nothing
+        if because.get("baskets"):
+            variety = COUNTED_VARIETY
         asked = [source for source in sources if source.name in because]
         told = {source.name: source.reason for source in asked if isinstance(source, Explaining)}
+        relating = [source for source in asked if isinstance(source, Relating)]
         varied = (
             fuse(lists, limit)
             if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
@@ -325,7 +333,7 @@ class Recommender:
                 candidate.score,
                 (told[candidate.leader](candidate.row),)
                 if candidate.leader in told
-                else (_related(asked, candidate, because) or _reason(indexes, candidate, because, person, wanted),),
+                else (_related(relating, candidate, because) or _reason(indexes, candidate, because, person, wanted),),
             )
             for candidate in varied
         ]
@@ -448,13 +456,12 @@ def _product(indexes: Indexes, product_id: str) -> Product | None:
     return None if row is None else indexes.catalogue.product(row)
 
 
-def _related(
-    asked: Sequence[CandidateSource], candidate: Fused, because: Mapping[str, Mapping[int, int]]
-) -> Reason | None:
+def _related(relating: Sequence[Relating], candidate: Fused, because: Mapping[str, Mapping[int, int]]) -> Reason | None:
     """Figures, where a source has them: they tell more than what else can be said, whichever source led."""
-    for source in asked:
-        if isinstance(source, Relating) and candidate.row in because[source.name]:
-            return source.relation(candidate.row, because[source.name][candidate.row])
+    for source in relating:
+        led_by = because[source.name].get(candidate.row)
+        if led_by is not None:
+            return source.relation(candidate.row, led_by)
     return None
 
 

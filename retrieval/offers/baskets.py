@@ -117,7 +117,7 @@ class BasketRules:
         new = ~np.isin(others, given)
         others, support, weights, speaking = others[new], support[new], weights[new], given[rows.row][new]
         found, places = np.unique(others, return_inverse=True)
-        scores: NDArray[np.float64] = np.bincount(places, weights, minlength=len(found))
+        scores = np.bincount(places, weights, minlength=len(found)).astype(np.float64)
         strongest = np.lexsort((speaking, -weights, places))[np.cumsum(np.bincount(places)) - np.bincount(places)]
         order = np.lexsort((found, -scores))  # numbers rise with ids
         first = strongest[order]

@@ -104,3 +104,14 @@ def test_whoever_is_erased_leaves_the_figures_within_two_seconds(client: TestCli
     while reasons(client, cart=[TENT])[PEGS] != "In 3 of 6 baskets with Dome Tent":
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_the_chat_tells_the_figures_of_what_goes_with_a_product(client: TestClient) -> None:
+    client.post("/v1/bundles", json={"cart": [TENT]})
+    asked = [{"role": "user", "content": "dome tent"}]
+    first = client.post("/v1/chat/completions", json={"messages": asked}).json()
+    asked += [first["choices"][0]["message"], {"role": "user", "content": "what goes with it?"}]
+    conversation = first["tasteline"]["conversation_id"]
+    second = client.post("/v1/chat/completions", json={"messages": asked, "conversation_id": conversation}).json()
+    texts = {each["product"]["id"]: each["reasons"][0]["text"] for each in second["tasteline"]["products"]}
+    assert texts[PEGS] == "In 4 of 7 baskets with Dome Tent"

@@ -150,3 +150,18 @@ def test_a_shop_of_too_few_purchases_answers_as_before() -> None:
     assert [(item.product, item.score, item.reasons) for item in asked.items] == [
         (item.product, item.score, item.reasons) for item in as_ever.items
     ]
+
+
+def test_two_of_one_kind_go_together_where_baskets_say_so_often_and_only_then() -> None:
+    sorts = [product(f"{name}", f"{name.title()} Yoghurt", "Yoghurt") for name in ("plum", "pear", "fig")]
+    baskets = [("plum", "pear")] * 12 + [("plum", "fig")] * 4 + [("bread",)] * 60
+    bought = [event(f"u{place}", each, "purchase", time=NOON) for place, basket in enumerate(baskets) for each in basket]
+    made = SmallShop([*sorts, product("bread", "Bread", "Bakery")], bought)
+    bundles = Bundles(made.store, made.live)
+    query = RecommendationQuery(context="cart", cart=("plum",))
+    bundles.counted()
+    found = recommender(made, bundles).recommend(query).items
+    assert found[0].product.id == "pear"
+    assert found[0].reasons == (Reason("together", "In 12 of 16 baskets with Plum Yoghurt", ("plum",)),)
+    assert "fig" not in {item.product.id for item in found}
+    assert not {"pear", "fig"} & {item.product.id for item in made.recommender.recommend(query).items}
