@@ -49,15 +49,18 @@ DEPTH = 200
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "rated": 0.01, "habit": 1.0, "new": 0.05},
     "similar": {"likeness": 1.0, "cooccurrence": 0.3},
-    "complement": {"baskets": 1.0, "cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
+    "complement": {"baskets": 10.0, "cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
     "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
-"""Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
+"""Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again. That of
+`baskets`, on valid of 1,000 completejourney carts: recall@10 .072 without, .103 at 1, .107 at 2, .111 at 5, .112 at 10."""
 LEARNED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "home": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
-    "complement": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
+    "complement": {"learned": 1.0, "baskets": 3.0, "popular": 1e-7, "rated": 1e-8},
 }
-"""The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves."""
+"""The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves. It
+knows no baskets: with one of a small recipe, for 900 households and 1,500 products of completejourney, recall@10 of
+1,000 carts on valid is .136 without these, .152 at .3, .193 at 1 and .207 at 3."""
 WISH_WEIGHT = {"home": 0.3}
 """Of words among those sources; nothing where products were pointed at."""
 NEWCOMER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
@@ -70,7 +73,7 @@ VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spo
 LEARNED_VARIETY = 1.0
 """The same under a learned ranker, which has learned how alike the next things are."""
 COUNTED_VARIETY = 1.0
-"""The same where baskets were counted: their rules leave substitutes out."""
+"""The same where baskets were counted: their rules leave substitutes out. On valid recall@10 .107, and .103 with .97."""
 PERSONAL = 0.1
 """Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
 JUST_TOUCHED = 20
