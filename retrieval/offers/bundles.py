@@ -79,6 +79,22 @@ class Bundles:
         parts = [added[start : start + size - 1] for start in starts if start + size - 1 <= len(added)]
         return [_bundle(held, part) for part in parts]
 
+    def rules(self) -> BasketRules | None:
+        """What is counted by now, for who cannot wait; the first counting begins behind whoever asks first."""
+        return self._rules.at_hand()
+
+    def counted(self) -> BasketRules:
+        """The same, waited for where nothing is counted."""
+        return self._rules()
+
+    def follow(self) -> None:
+        """Where somebody was erased, forget what was counted and count anew, behind."""
+        self._rules.follow()
+
+    def close(self) -> None:
+        """Returns when nothing is being counted."""
+        self._rules.close()
+
     def _counted(self) -> BasketRules:
         deeds = deeds_of(self._log.read(self._seconds))
         with self._live.read() as indexes:
@@ -124,11 +140,12 @@ def _added(indexes: Indexes, rules: BasketRules, held: Sequence[Product], filter
             continue
         product = indexes.catalogue.product(row)
         if product.stock != 0:
-            found.append(Added(product, each.score, each.rule, _reason(each.rule, titles[each.rule.given])))
+            found.append(Added(product, each.score, each.rule, together_reason(each.rule, titles[each.rule.given])))
     return found
 
 
-def _reason(rule: Rule, title: str) -> Reason:
+def together_reason(rule: Rule, title: str) -> Reason:
+    """`title`: of the product that the rule starts from."""
     of_all = int(np.rint(rule.support / rule.confidence))
     short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
     return Reason("together", f"In {rule.support:,} of {of_all:,} baskets with {short}", (rule.given,))
