@@ -1,5 +1,6 @@
 """Advice: its expectation is a true count or the model's probability, its order follows, its products exist."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def test_a_response_model_takes_the_place_of_the_counts() -> None:
     assert [offer.expected for offer in advice.offers] == pytest.approx([bought_once, never])
     assert "two campaigns" in advice.basis
     assert "not what the offer brings" in advice.basis
+
+
+def test_of_one_person_the_model_says_what_it_says_among_all() -> None:
+    """What the topic reaches is a figure of the whole shop: of the person's own purchases it would be 1."""
+    weights = tuple(1.0 if name == "group_reach" else 0.0 for name in taste.FEATURES)
+    knows_reach = replace(model(), weights=weights)
+    rows = deeds(
+        [*((f"p{n}", "gas", BOUGHT, 9) for n in range(9)), ("new", "dome", BOUGHT, 80), ("new", "dome", CARTED, 1)]
+    )
+    expected = expectations(rows, TOPICS, TODAY, knows_reach)
+    (among,) = shop_advice(rows, TOPICS, expected, PRODUCTS.get, 5).offers
+    (alone,) = personal_advice(rows.filter(pl.col("person") == "new"), TOPICS, expected, PRODUCTS.get, 5).offers
+    assert among.expected == pytest.approx(1 / (1 + np.exp(2 - 1 / 10)))
+    assert alone.expected == among.expected
 
 
 # --- the running shop's ----------------------------------------------------------------------------------------------
