@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from retrieval.adapters.store_sql import SqlStore
 from retrieval.deed_log import DeedLog
 from retrieval.insights.desk import InsightsDesk
 from retrieval.insights.findings import View
+from retrieval.insights.view import view_of
 from tasteline.errors import DeadlineExceeded
 from tasteline.types import Event, EventType, Price, Product
 
@@ -121,6 +124,27 @@ def test_who_is_erased_is_gone_from_the_very_next_view(desk: InsightsDesk, store
     assert view.people == 20
     assert all((turn.shoppers or 0) <= 20 for turn in view.turns)
     assert "u7" not in str(asdict(view))
+
+
+def test_who_asks_after_an_erasure_gets_no_view_that_was_begun_before_it(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, erased = threading.Event(), threading.Event()
+
+    def slow(*asked: Any) -> View:
+        begun.set()
+        assert erased.wait(60)
+        return view_of(*asked)
+
+    monkeypatch.setattr("retrieval.insights.desk.view_of", slow)
+    desk = InsightsDesk(DeedLog(store), lambda: CATALOGUE, fewest=5, rest=3600)
+    with pytest.raises(DeadlineExceeded):
+        desk.view(28, 0.0)
+    assert begun.wait(60), "it has read what everybody did"
+    store.erase_user("u3")
+    threading.Timer(0.3, erased.set).start()  # by then the next question waits
+    assert desk.view(28, 60).view.people == 39
+    desk.close()
 
 
 def test_nobody_waits_longer_than_told(store: SqlStore) -> None:
