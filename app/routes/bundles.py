@@ -59,7 +59,8 @@ class BundleModel(BaseModel):
     product_ids: list[str] = Field(description="What was asked about first, then what is added.")
     added: list[AddedModel]
     total: PriceModel | None = Field(
-        description="Sum of the true prices of `product_ids`; null where one has none or currencies differ."
+        description="Sum of the true prices of `product_ids`, of a cart as often as each stands in it; null where one "
+        "has none, where no product has an id of the cart, or where currencies differ."
     )
 
     @classmethod

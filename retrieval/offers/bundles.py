@@ -40,7 +40,8 @@ class Bundle:
     """What was asked about first, then what is added."""
     added: tuple[Added, ...]
     total: Price | None
-    """The sum of their prices; None where one has none or currencies differ."""
+    """The sum of their prices, of a cart by how often each stands in it; None where one has none or is unknown, or
+    currencies differ."""
 
 
 class Bundles:
@@ -64,7 +65,7 @@ class Bundles:
         with self._live.read() as indexes:
             held = _held(indexes, cart)
             added = _added(indexes, rules, held, filters)[:limit]
-        return Bundle(tuple(held), tuple(added), total_of(held))
+        return Bundle(tuple(held), tuple(added), _cost(cart, held))
 
     def of(self, product_id: str, size: int, limit: int) -> list[Bundle]:
         """Bundles of `size` products around one, the strongest first; a product is added in one of them only.
@@ -115,6 +116,12 @@ def total_of(products: Iterable[Product]) -> Price | None:
     if not known or len(known) < len(prices) or len({price.currency for price in known}) > 1:
         return None
     return Price(sum(price.amount for price in known), known[0].currency)
+
+
+def _cost(cart: Sequence[str], held: Sequence[Product]) -> Price | None:
+    """Of everything in it, twice what stands in it twice; None with an id that no product has."""
+    known = {each.id: each for each in held}
+    return total_of(known[each] for each in cart) if all(each in known for each in cart) else None
 
 
 def _bundle(held: Sequence[Product], added: Sequence[Added]) -> Bundle:
