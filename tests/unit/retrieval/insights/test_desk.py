@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -144,6 +144,19 @@ def test_who_asks_after_an_erasure_gets_no_view_that_was_begun_before_it(
     store.erase_user("u3")
     threading.Timer(0.3, erased.set).start()  # by then the next question waits
     assert desk.view(28, 60).view.people == 39
+    desk.close()
+
+
+def test_what_is_restocked_is_not_told_to_be_short(store: SqlStore) -> None:
+    """Although nobody has done anything since."""
+    catalogue = list(CATALOGUE)
+    desk = InsightsDesk(DeedLog(store), lambda: catalogue, fewest=5, rest=0, revision=store.revision)
+    assert desk.view(28, 60).view.turns[0].action.kind == "restock"
+    catalogue[0] = replace(catalogue[0], stock=500)
+    store.put_products(catalogue[:1])
+    desk.view(28, 60)  # the newer one is made behind
+    told = desk._making[28].result(60).view.turns[0]
+    assert (told.action.kind, told.wanted[0].stock) == ("promote", 500)
     desk.close()
 
 
