@@ -24,6 +24,7 @@ from retrieval.models.sequences import KINDS
 from retrieval.newcomers import Explaining, Heard, Newcomers
 from retrieval.search import Searcher, SearchQuery
 from retrieval.turn_reasons import with_turns
+from retrieval.turning import MOST_EVENTS
 from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
@@ -195,8 +196,8 @@ class Recommender:
         return [source.name for source in self._sources]
 
     def interests(self, user_id: str) -> list[Interest]:
-        """Named interests of a person; empty for somebody unknown."""
-        history = self._events.history(user_id)
+        """Named interests of a person; empty for somebody unknown. Of as many events as their timeline."""
+        history = self._events.history(user_id, limit=MOST_EVENTS)
         with self._live.read() as indexes:
             return interests(history, lambda product_id: _product(indexes, product_id))
 

@@ -71,7 +71,7 @@ def test_most_expected_responses_come_first_and_what_is_gone_is_not_named() -> N
 
 
 def test_a_person_is_told_of_their_own_deeds() -> None:
-    rows = deeds([*a_month_ago(40, 10), ("new", "gas", CARTED, 1)])
+    rows = deeds([*a_month_ago(40, 10), ("new", "gas", CARTED, 2)])
     own = rows.filter(pl.col("person") == "new")
     (offer,) = personal_advice(own, TOPICS, expectations(rows, TOPICS, TODAY), PRODUCTS.get, 5).offers
     assert offer.why == "Left Stoves in the cart, last yesterday"
@@ -127,6 +127,23 @@ def test_a_shop_and_a_person_are_advised(tmp_path: Path) -> None:
     assert (offer.whom, offer.products[0].price) == (("ann",), made.products[0].price)
     assert adviser.person("ann").offers[0].why.startswith("Left Tents in the cart")
     assert adviser.person("nobody").offers == ()
+
+
+def test_what_was_done_on_the_last_day_was_done_today(tmp_path: Path) -> None:
+    made = shop()
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path)
+    assert adviser.person("ann").offers[0].why == "Left Tents in the cart, last today"
+
+
+def test_a_habit_behind_a_thousand_looks_is_still_a_habit(tmp_path: Path) -> None:
+    """The shop's advice knows it, and so must the person's."""
+    dome, lamp = product("dome", "Dome Tent", "Tents"), product("lamp", "Lamp", "Lamps")
+    bought = [event("ann", "dome", "purchase", time=NOON + timedelta(days=day)) for day in (0, 30, 60)]
+    looks = [event("ann", "lamp", time=NOON + timedelta(days=120, seconds=each)) for each in range(1_001)]
+    made = SmallShop([dome, lamp], [*bought, *looks])
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path)
+    (shops,) = (offer for offer in adviser.shop().offers if offer.sign == "lapsed")
+    assert [offer.topic for offer in adviser.person("ann").offers if offer.sign == "lapsed"] == [shops.topic]
 
 
 def test_a_persons_own_events_count_at_once(tmp_path: Path) -> None:
