@@ -22,10 +22,12 @@ from retrieval.forecast import Forecasting
 from retrieval.live import LiveIndex, Progress
 from retrieval.live_model import Followed
 from retrieval.models import sources
+from retrieval.models.baskets import BasketSource
 from retrieval.newcomers import Newcomers
+from retrieval.offers.bundles import Bundles
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
-from tasteline.ports import LanguageModel, Store
+from tasteline.ports import CandidateSource, LanguageModel, Store
 from tasteline.settings import Settings
 
 
@@ -39,6 +41,7 @@ class Retrieval:
     newcomers: Newcomers
     forecasting: Forecasting
     deeds: DeedLog
+    bundles: Bundles
     trained: tuple[Followed, ...]
     """Models of the registry that this service uses, one of each kind."""
     candidates: tuple[Followed, ...]
@@ -67,17 +70,20 @@ def open_retrieval(
     reader.follow()
     searcher = Searcher(live, reader, behaviour, new_id, models.reranking)
     trials = next_item_sources(settings, encoders, live)
-    proposing = [trials.usual, *sources.untrained(behaviour, lambda: live.present)]
+    deeds = DeedLog(store)
+    bundles = Bundles(deeds, live, seconds=settings.deadline_seconds)
+    baskets = BasketSource(bundles.rules, lambda: live.present)
+    proposing: list[CandidateSource] = [trials.usual, baskets, *sources.untrained(behaviour, lambda: live.present)]
     guide = Guide(live, behaviour)
     newcomers = Newcomers(live, reader, behaviour, guide)
     asking = (store, proposing, searcher, lambda: behaviour().repeat_share, new_id)
     recommender = Recommender(live, *asking, sources.Wishes(lambda: live.present), newcomers, trials.ready, trials)
-    deeds = DeedLog(store)
     forecasting, forecast_model = open_forecasting(settings, store, deeds, live)
     steps = {
         "index": lambda: follow_index(live, metrics),
         "vocabulary": reader.follow,
         "behaviour": behaviour.follow,
+        "baskets": bundles.follow,
         "next-item model": lambda: trials.follow(live),
         "questions": guide.follow,
         "forecast model": forecast_model.follow,
@@ -86,5 +92,5 @@ def open_retrieval(
     trained = (trials.model, forecast_model, *models.followed)
     candidates = (trials.candidate, *models.candidates)
     return Retrieval(
-        live, models, reader, searcher, recommender, newcomers, forecasting, deeds, trained, candidates, steps
+        live, models, reader, searcher, recommender, newcomers, forecasting, deeds, bundles, trained, candidates, steps
     )

@@ -17,6 +17,10 @@ ACTIONS = 6
 """Of the short list on top: as many as fit a glance."""
 
 
+def _rounded(figure: float | None, digits: int) -> float | None:
+    return None if figure is None else round(figure, digits)
+
+
 class TopicModel(BaseModel):
     name: str
     path: list[str] = Field(description="From broad to narrow; the last is the name.")
@@ -55,24 +59,25 @@ class PartModel(BaseModel):
     name: str
     shoppers: int | None = Field(description="None: too few to be shown.")
     shoppers_before: int | None
-    extra: float = Field(description="Shoppers beyond what was to be expected of this segment.")
-    share: float = Field(description="Of the shoppers gained or lost in all segments that moved the same way.")
+    extra: float | None = Field(description="Shoppers beyond what was to be expected of this segment.")
+    share: float | None = Field(description="Of the shoppers gained or lost in all segments that moved the same way.")
+    is_most: bool = Field(description="Half of them or more.")
 
 
 class TurnModel(BaseModel):
     topic: TopicModel
     direction: Literal["rising", "falling"]
     shoppers: int | None = Field(description="Different ones in the last days; None: too few to be shown.")
-    shoppers_before: int | None
-    share: float = Field(description="Of all shoppers of these days.")
-    share_before: float
-    expected: float = Field(description="Share that was to be expected had no interest changed.")
-    extra: float = Field(description="Shoppers beyond the expected ones; negative: missing.")
-    change: float = Field(description="Of the shoppers against the expected ones: 0.4 is 40 % more.")
-    attention: float = Field(description="Share of all attention: a view counts 1, a cart 3, a purchase 4.")
-    attention_before: float
-    p: float
-    q: float = Field(description="p after Benjamini and Hochberg.")
+    shoppers_before: int | None = Field(description="Where one number is None, so is all that would tell it.")
+    share: float | None = Field(description="Of all shoppers of these days.")
+    share_before: float | None
+    expected: float | None = Field(description="Share that was to be expected had no interest changed.")
+    extra: float | None = Field(description="Shoppers beyond the expected ones; negative: missing.")
+    change: float | None = Field(description="Of the shoppers against the expected ones: 0.4 is 40 % more.")
+    attention: float | None = Field(description="Share of all attention: a view counts 1, a cart 3, a purchase 4.")
+    attention_before: float | None
+    p: float | None
+    q: float | None = Field(description="p after Benjamini and Hochberg; None: under `false_alarm_rate`.")
     weekly: list[float | None]
     behind: list[PartModel]
     wanted: list[WantedModel]
@@ -85,13 +90,13 @@ class TurnModel(BaseModel):
             direction=turn.direction,
             shoppers=turn.shoppers,
             shoppers_before=turn.shoppers_before,
-            share=round(turn.share, 5),
-            share_before=round(turn.share_before, 5),
-            expected=round(turn.expected, 5),
-            extra=round(turn.extra, 1),
-            change=round(turn.change, 4),
-            attention=round(turn.attention, 5),
-            attention_before=round(turn.attention_before, 5),
+            share=_rounded(turn.share, 5),
+            share_before=_rounded(turn.share_before, 5),
+            expected=_rounded(turn.expected, 5),
+            extra=_rounded(turn.extra, 1),
+            change=_rounded(turn.change, 4),
+            attention=_rounded(turn.attention, 5),
+            attention_before=_rounded(turn.attention_before, 5),
             p=turn.p,
             q=turn.q,
             weekly=list(turn.weekly),
@@ -101,8 +106,9 @@ class TurnModel(BaseModel):
                     name=part.name,
                     shoppers=part.now,
                     shoppers_before=part.before,
-                    extra=round(part.extra, 1),
-                    share=round(part.share, 4),
+                    extra=_rounded(part.extra, 1),
+                    share=_rounded(part.share, 4),
+                    is_most=part.is_most,
                 )
                 for part in turn.behind
             ],
@@ -196,15 +202,15 @@ class RuleModel(BaseModel):
 class PrefersModel(BaseModel):
     topic: TopicModel
     share: float
-    elsewhere: float
+    elsewhere: float | None = Field(description="Of all others; None: of too few of them to be shown.")
 
 
 class RisesAmongModel(BaseModel):
     topic: TopicModel
     shoppers: int
     shoppers_before: int | None
-    change: float
-    q: float
+    change: float | None
+    q: float | None
 
 
 class SegmentModel(BaseModel):
@@ -225,7 +231,7 @@ class SegmentModel(BaseModel):
             share=round(group.share, 4),
             prefers=[
                 PrefersModel(
-                    topic=TopicModel.of(one.topic), share=round(one.share, 4), elsewhere=round(one.elsewhere, 4)
+                    topic=TopicModel.of(one.topic), share=round(one.share, 4), elsewhere=_rounded(one.elsewhere, 4)
                 )
                 for one in group.prefers
             ],
@@ -234,7 +240,7 @@ class SegmentModel(BaseModel):
                     topic=TopicModel.of(one.topic),
                     shoppers=one.shoppers,
                     shoppers_before=one.shoppers_before,
-                    change=round(one.change, 4),
+                    change=_rounded(one.change, 4),
                     q=one.q,
                 )
                 for one in group.rising[:8]

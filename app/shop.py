@@ -127,6 +127,7 @@ class Shop:
         self.writer.close()
         self.models.close()
         self.follower.close()
+        self.retrieval.bundles.close()
         self.store.close()
 
 

@@ -8,7 +8,7 @@ nothing of how rules are made (`retrieval.offers.baskets`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -47,6 +47,10 @@ class Ranker(Protocol):
         ...
 
 
+Fit = Callable[[pl.DataFrame], Ranker]
+"""From what may be counted."""
+
+
 def divided(deeds: pl.DataFrame, part: Part) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(what may be counted, what is asked about). Raises InvalidInput for less than three months."""
     last = int(deeds["day"].max()) + 1  # type: ignore[arg-type]
@@ -83,14 +87,16 @@ def measure(
     part: Part = "test",
     seed: int = 0,
     told: Callable[[str], None] = lambda name: None,
+    more: Mapping[str, Fit] | None = None,
 ) -> Measured:
+    """`more`: systems to measure beside those of `systems`."""
     started = time.perf_counter()
     known, asked = divided(deeds, part)
     questions = questions_of(asked, seed)
     if not questions:
         raise InvalidInput(f"{dataset}: no basket of {LEAST} products to ask about")
     results = {}
-    for name, fit in systems(kinds).items():
+    for name, fit in {**systems(kinds), **(more or {})}.items():
         told(name)
         begun = time.perf_counter()
         ranker = fit(known)
@@ -115,7 +121,7 @@ def measure(
     )
 
 
-def systems(kinds: dict[str, str]) -> dict[str, Callable[[pl.DataFrame], Ranker]]:
+def systems(kinds: dict[str, str]) -> dict[str, Fit]:
     """Ours is what the service answers; beside it the same with substitutes, plain counts of pairs, and the popular."""
     return {
         OURS: lambda known: _rules(known, kinds),

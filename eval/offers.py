@@ -48,10 +48,12 @@ def _sponsored(settings: Settings, seed: int, told: Callable[[str], None]) -> di
 def _cart(settings: Settings, seed: int, told: Callable[[str], None]) -> dict[str, object]:
     from eval.cart_addons import measure, systems
     from eval.data.campaigns import read_baskets
+    from eval.served_carts import served_carts
 
     deeds, kinds, checksum = read_baskets()
-    looks = looked("cart", checksum, list(systems({})), settings, seed)
-    report = measure(deeds, kinds, NAME, checksum, seed=seed, told=told).as_mapping()
+    with served_carts(settings, checksum) as served:
+        looks = looked("cart", checksum, [*systems({}), *served], settings, seed)
+        report = measure(deeds, kinds, NAME, checksum, seed=seed, told=told, more=served).as_mapping()
     return {**report, "part": "test", "test_looks": looks}
 
 

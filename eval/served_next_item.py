@@ -66,7 +66,7 @@ class ServedNextItem:
         """Import products and train rows into a home of their own, kept by the checksum of data and split."""
         homes = self._settings.home / "eval"
         home = homes / learning.checksum[:16]
-        _start_from_known_vectors(homes, home)
+        start_from_known_vectors(homes, home)
         feed = home / "feed"
         _written(feed / "events.jsonl", _event_lines(learning))
         products = self._products or _written(feed / "products.jsonl", _product_lines(learning.catalogue))
@@ -191,7 +191,7 @@ def _written(path: Path, lines: Iterator[dict[str, object]]) -> Path:
     return path
 
 
-def _start_from_known_vectors(homes: Path, home: Path) -> None:
+def start_from_known_vectors(homes: Path, home: Path) -> None:
     """Another split of the same set has the same products: their vectors are not computed twice."""
     others = sorted(homes.glob(f"*/{VECTORS_FILE}"), key=lambda path: path.stat().st_size)
     if others and not (home / VECTORS_FILE).exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,6 +24,7 @@ from retrieval.models.sequences import KINDS
 from retrieval.newcomers import Explaining, Heard, Newcomers
 from retrieval.search import Searcher, SearchQuery
 from retrieval.turn_reasons import with_turns
+from retrieval.turning import MOST_EVENTS
 from retrieval.understanding import merge
 from tasteline.errors import NotFound
 from tasteline.ports import CandidateSource, EventStore, Need
@@ -48,15 +50,18 @@ DEPTH = 200
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "home": {"cooccurrence": 1.0, "likeness": 0.6, "popular": 0.1, "rated": 0.01, "habit": 1.0, "new": 0.05},
     "similar": {"likeness": 1.0, "cooccurrence": 0.3},
-    "complement": {"cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
+    "complement": {"baskets": 10.0, "cooccurrence": 1.0, "likeness": 0.2, "popular": 0.05, "rated": 0.01},
     "welcome": {"popular": 1.0, "rated": 0.2, "new": 0.4},
 }
-"""Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again."""
+"""Of each source, by what is wanted. `habit` is further scaled by how often this shop's people buy again. That of
+`baskets`, on valid of 1,000 completejourney carts: recall@10 .072 without, .103 at 1, .107 at 2, .111 at 5, .112 at 10."""
 LEARNED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "home": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
-    "complement": {"learned": 1.0, "popular": 1e-7, "rated": 1e-8},
+    "complement": {"learned": 1.0, "baskets": 3.0, "popular": 1e-7, "rated": 1e-8},
 }
-"""The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves."""
+"""The same once there is a learned ranker: it has weighed all of them already, the rest only fills what it leaves. It
+knows no baskets: with one of a small recipe, for 900 households and 1,500 products of completejourney, recall@10 of
+1,000 carts on valid is .136 without these, .152 at .3, .193 at 1 and .207 at 3."""
 WISH_WEIGHT = {"home": 0.3}
 """Of words among those sources; nothing where products were pointed at."""
 NEWCOMER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
@@ -68,6 +73,8 @@ VARIETY = {"home": 0.85, "welcome": 0.5, "similar": 1.0, "complement": 0.8, "spo
 """What a candidate's score is multiplied by for each one of its category that stands above it."""
 LEARNED_VARIETY = 1.0
 """The same under a learned ranker, which has learned how alike the next things are."""
+COUNTED_VARIETY = 1.0
+"""The same where baskets were counted: their rules leave substitutes out. On valid recall@10 .107, and .103 with .97."""
 PERSONAL = 0.1
 """Weight of closeness (cosine) to recent products in a search by a known person: settles near ties, no more."""
 JUST_TOUCHED = 20
@@ -89,6 +96,18 @@ class LateReasons(Protocol):
 
     def led_to(self, need: Need, rows: Rows) -> Rows:
         """The row that led to each, or -1. Asked within the same `read()`."""
+        ...
+
+
+@runtime_checkable
+class Relating(CandidateSource, Protocol):
+    """What a source has besides that knows in figures how a product hangs together with the one that led to it.
+
+    It tells substitutes from what is bought together by those figures: nothing of a kind is kept from it.
+    """
+
+    def relation(self, row: int, led_by: int) -> Reason | None:
+        """None where it knows none. Asked within the same `read()`."""
         ...
 
 
@@ -161,6 +180,12 @@ class Recommender:
     def sources(self) -> Sequence[CandidateSource]:
         return self._sources
 
+    def asking(self, sources: Sequence[CandidateSource]) -> Recommender:
+        """The same with other sources, for comparing."""
+        other = copy(self)
+        other._sources = sources
+        return other
+
     @property
     def repeat_share(self) -> float:
         """How often this shop's people buy the same again, 0 to 1."""
@@ -171,8 +196,8 @@ class Recommender:
         return [source.name for source in self._sources]
 
     def interests(self, user_id: str) -> list[Interest]:
-        """Named interests of a person; empty for somebody unknown."""
-        history = self._events.history(user_id)
+        """Named interests of a person; empty for somebody unknown. Of as many events as their timeline."""
+        history = self._events.history(user_id, limit=MOST_EVENTS)
         with self._live.read() as indexes:
             return interests(history, lambda product_id: _product(indexes, product_id))
 
@@ -277,8 +302,7 @@ class Recommender:
         limit: int,
         sources: Sequence[CandidateSource],
     ) -> list[RankedProduct]:
-        if wanted == "complement":
-            mask = mask & ~_same_kind(indexes, person.need.anchor)
+        others = mask & ~_same_kind(indexes, person.need.anchor) if wanted == "complement" else mask
         learned = self._is_learned() and wanted in LEARNED_WEIGHTS
         usual = {**WEIGHTS, **NEWCOMER_WEIGHTS, **(LEARNED_WEIGHTS if learned else {})}
         weights = {**usual[wanted], "wish": WISH_WEIGHT.get(wanted, 0.0)}
@@ -288,13 +312,17 @@ class Recommender:
         weighed = list(self._weighed(sources, weights))
         rest = sum(weight for weight, _ in weighed[1:])
         for weight, source in weighed:
-            rows, scores, led_there = source.propose(person.need, DEPTH, mask)
+            allowed = mask if isinstance(source, Relating) else others
+            rows, scores, led_there = source.propose(person.need, DEPTH, allowed)
             lists.append((source.name, weight, rows, scores))
             because[source.name] = dict(zip(rows.tolist(), led_there.tolist(), strict=True))
             if len(lists) == 1 and variety == 1.0 and _is_final(scores, limit, rest / weight):
                 break  # what is left would change nothing
+        if because.get("baskets"):
+            variety = COUNTED_VARIETY
         asked = [source for source in sources if source.name in because]
         told = {source.name: source.reason for source in asked if isinstance(source, Explaining)}
+        relating = [source for source in asked if isinstance(source, Relating)]
         varied = (
             fuse(lists, limit)
             if variety == 1.0  # nothing pays for its kind: the best as they stand, without a look at all the others
@@ -309,7 +337,7 @@ class Recommender:
                 candidate.score,
                 (told[candidate.leader](candidate.row),)
                 if candidate.leader in told
-                else (_reason(indexes, candidate, because, person, wanted),),
+                else (_related(relating, candidate, because) or _reason(indexes, candidate, because, person, wanted),),
             )
             for candidate in varied
         ]
@@ -430,6 +458,15 @@ def _interleave(parts: Sequence[list[RankedProduct]], limit: int) -> list[Ranked
 def _product(indexes: Indexes, product_id: str) -> Product | None:
     row = indexes.catalogue.row(product_id)
     return None if row is None else indexes.catalogue.product(row)
+
+
+def _related(relating: Sequence[Relating], candidate: Fused, because: Mapping[str, Mapping[int, int]]) -> Reason | None:
+    """Figures, where a source has them: they tell more than what else can be said, whichever source led."""
+    for source in relating:
+        led_by = because[source.name].get(candidate.row)
+        if led_by is not None:
+            return source.relation(candidate.row, led_by)
+    return None
 
 
 def _reason(

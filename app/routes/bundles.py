@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.dependencies import NOT_FOUND, PROBLEMS, TheShop, answer, in_worker
@@ -59,7 +59,8 @@ class BundleModel(BaseModel):
     product_ids: list[str] = Field(description="What was asked about first, then what is added.")
     added: list[AddedModel]
     total: PriceModel | None = Field(
-        description="Sum of the true prices of `product_ids`; null where one has none or currencies differ."
+        description="Sum of the true prices of `product_ids`, of a cart as often as each stands in it; null where one "
+        "has none, where no product has an id of the cart, or where currencies differ."
     )
 
     @classmethod
@@ -80,13 +81,8 @@ def _price(price: Price | None) -> PriceModel | None:
     return None if price is None else PriceModel.model_construct(amount=price.amount, currency=price.currency)
 
 
-async def _bundles(request: Request, shop: TheShop) -> Bundles:
-    """Made with the first question: a shop that never asks counts nothing."""
-    state = request.app.state
-    if not hasattr(state, "bundles"):
-        state.bundles = Bundles(shop.retrieval.deeds, shop.live, seconds=shop.settings.deadline_seconds)
-    bundles: Bundles = state.bundles
-    return bundles
+async def _bundles(shop: TheShop) -> Bundles:
+    return shop.retrieval.bundles
 
 
 TheBundles = Annotated[Bundles, Depends(_bundles)]

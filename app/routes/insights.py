@@ -32,7 +32,11 @@ def open_desk(shop: Shop) -> InsightsDesk:
             return list(indexes.catalogue.products())
 
     chosen = shop.settings
-    return InsightsDesk(shop.retrieval.deeds, products, chosen.insights_people, chosen.insights_seconds)
+
+    def revision() -> int:
+        return shop.live.revision
+
+    return InsightsDesk(shop.retrieval.deeds, products, chosen.insights_people, chosen.insights_seconds, revision)
 
 
 @asynccontextmanager

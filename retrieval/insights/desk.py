@@ -32,26 +32,28 @@ class _Made:
     computed_at: datetime
     finished: float
     seconds: float
-    state: tuple[int, int]
-    """Erasures and last event that it knows."""
+    state: tuple[int, int, int]
+    """Erasures, last event and revision of the catalogue that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     acts: Acts
     lasting: Lasting
-    state: tuple[int, int]
+    state: tuple[int, int, int]
     at: float
 
 
 @dataclass(slots=True)
 class InsightsDesk:
-    """`fewest`: people behind whatever is shown; `rest`: seconds that a view is kept before a newer one is made."""
+    """`fewest`: people behind whatever is shown; `rest`: seconds that a view is kept before a newer one is made;
+    `revision`: of `products`, moves with every change of stock or price."""
 
     log: DeedLog
     products: Callable[[], Iterable[Product]]
     fewest: int
     rest: float
+    revision: Callable[[], int] = lambda: 0
     _read: _Read | None = None
     _made: dict[int | None, _Made] = field(default_factory=dict)
     _making: dict[int | None, Future[_Made]] = field(default_factory=dict)
@@ -72,8 +74,14 @@ class InsightsDesk:
             making = self._begin(days)
         if made is not None:
             return _told(made, is_renewed=True)
+        until = time.monotonic() + timeout
         try:
-            return _told(making.result(timeout), is_renewed=False)
+            renewed = making.result(timeout)
+            while renewed.state[0] != self.log.erasures():  # begun before somebody was erased, whoever asks knows it
+                with self._lock:
+                    making = self._begin(days)
+                renewed = making.result(max(0.0, until - time.monotonic()))
+            return _told(renewed, is_renewed=False)
         except NotYet:
             raise DeadlineExceeded("The shop-wide view is being computed; ask again in a few seconds.") from None
 
@@ -109,7 +117,7 @@ class InsightsDesk:
             return read
         began = time.monotonic()
         deeds = self.log.read()
-        state = (deeds.erasures, deeds.sequence)
+        state = (deeds.erasures, deeds.sequence, self.revision())
         if read is None or read.state != state:
             acts = acts_of(deeds, self.products())
             read = _Read(acts, lasting_of(acts, self.fewest), state, began)

@@ -68,7 +68,7 @@ def early_signs(acts: Acts, fewest: int, known: Container[int] = ()) -> list[Sig
     q = adjusted(p)
     limit = np.quantile(shoppers[counted.sum(axis=1) > 0], SMALL)
     signs = [
-        _sign(number, counted[number], exposure, int(shoppers[number]), float(p[number]), float(q[number]))
+        _sign(number, counted[number], exposure, fewest, int(shoppers[number]), float(p[number]), float(q[number]))
         for number in np.flatnonzero(q <= ALARMS).tolist()
         if fewest <= shoppers[number] <= limit and number not in known
     ]
@@ -97,10 +97,12 @@ def trend(
     return np.minimum(p, 1.0)
 
 
-def _sign(topic: int, counted: Floats, exposure: Floats, shoppers: int, p: float, q: float) -> Sign:
+def _sign(topic: int, counted: Floats, exposure: Floats, fewest: int, shoppers: int, p: float, q: float) -> Sign:
     share = counted / exposure
     half = WEEKS // 2
-    earlier = max(share[:half].mean(), 1 / exposure.sum())
+    # Of fewer, as if `fewest` had come: how few it was is not told, and growth would tell it.
+    enough = counted[:half].sum() >= fewest
+    earlier = share[:half].mean() if enough else fewest / exposure[:half].sum()
     lines = [float(np.polyfit(np.arange(half), part, 1)[0]) for part in (share[:half], share[half:])]
     return Sign(
         topic=topic,

@@ -47,30 +47,36 @@ class Part:
     name: str
     now: int | None
     before: int | None
-    extra: float
-    """Shoppers beyond what was to be expected of this segment; negative: missing."""
-    share: float
+    extra: float | None
+    """Shoppers beyond what was to be expected of this segment; negative: missing. None, as `share` is, in all parts of
+    a movement where one of them hides a number: it could be had from the others."""
+    share: float | None
     """Of the shoppers gained (or lost) in all segments that moved the same way."""
+    is_most: bool
+    """Half of them or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A topic that more (or fewer) shoppers turn to than before."""
+    """A topic that more (or fewer) shoppers turn to than before.
+
+    Where too few did in one window, each figure that this number could be had from is None, too.
+    """
 
     topic: Topic
     direction: Literal["rising", "falling"]
     shoppers: int | None
     shoppers_before: int | None
-    share: float
-    share_before: float
-    expected: float
+    share: float | None
+    share_before: float | None
+    expected: float | None
     """Share of shoppers that was to be expected had nothing changed."""
-    extra: float
-    change: float
-    attention: float
-    attention_before: float
-    p: float
-    q: float
+    extra: float | None
+    change: float | None
+    attention: float | None
+    attention_before: float | None
+    p: float | None
+    q: float | None
     weekly: Weekly
     behind: Sequence[Part]
     wanted: Sequence[Wanted]
@@ -126,16 +132,19 @@ class Together:
 class Prefers:
     topic: Topic
     share: float
-    elsewhere: float
+    elsewhere: float | None
+    """None: of too few people to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class RisesAmong:
+    """With too few before, neither `change` nor `q` is told: they would tell how many."""
+
     topic: Topic
     shoppers: int
     shoppers_before: int | None
-    change: float
-    q: float
+    change: float | None
+    q: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ class Standing:
     topic: int
     share: float
     """Of the segment's people who turned to it."""
-    elsewhere: float
-    """Of all the others."""
+    elsewhere: float | None
+    """Of all the others; None: of too few of them to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Segment:
     number: int
     people: int
     share: float
-    """Of the people who have a profile."""
+    """Of the people who have a segment."""
     stands_out: tuple[Standing, ...]
     """Topics that its people turn to more than others, clearest first."""
 
@@ -81,8 +81,10 @@ def segment(acts: Acts, fewest: int, seed: int = 0) -> Segmentation:
     for number, label in enumerate(kept):
         nobody[people[labels == label]] = number
     turned = (attention > 0).astype(np.float64)
+    # Of those in a segment: of all with a profile, the shares would tell how few are in none.
+    total = int(sizes[kept].sum())
     found = [
-        Segment(number, int(sizes[label]), sizes[label] / len(people), _standing(turned, labels == label))
+        Segment(number, int(sizes[label]), sizes[label] / total, _standing(turned, labels == label, fewest))
         for number, label in enumerate(kept)
     ]
     return Segmentation(found, nobody, silhouette)
@@ -137,11 +139,15 @@ def _clustered(points: Floats, seed: int) -> tuple[NDArray[np.int64], float]:
     return best[1], best[0]
 
 
-def _standing(turned: sparse.csr_matrix, inside: NDArray[np.bool_], most: int = 6) -> tuple[Standing, ...]:
-    within = np.asarray(turned[inside].mean(axis=0)).ravel()
-    elsewhere = np.asarray(turned[~inside].mean(axis=0)).ravel() if not inside.all() else within
-    apart = np.where(within >= COMMON, within - elsewhere, -np.inf)
+def _standing(turned: sparse.csr_matrix, inside: NDArray[np.bool_], fewest: int, most: int = 6) -> tuple[Standing, ...]:
+    """`fewest` people of the segment turned to each."""
+    here, there = (np.asarray(turned[side].sum(axis=0)).ravel() for side in (inside, ~inside))
+    within = here / inside.sum()
+    elsewhere = there / (~inside).sum() if not inside.all() else within
+    apart = np.where((within >= COMMON) & (here >= fewest), within - elsewhere, -np.inf)
     order = np.argsort(-apart, kind="stable")[:most]
     return tuple(
-        Standing(int(topic), float(within[topic]), float(elsewhere[topic])) for topic in order if apart[topic] > CLEARER
+        Standing(int(topic), float(within[topic]), float(elsewhere[topic]) if there[topic] >= fewest else None)
+        for topic in order
+        if apart[topic] > CLEARER
     )

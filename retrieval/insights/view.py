@@ -177,23 +177,32 @@ class _Scribe:
     def shown(self, shoppers: float) -> int | None:
         return int(shoppers) if shoppers >= self.fewest else None
 
+    def is_told(self, movement: Movement) -> bool:
+        """In figures; else in words alone: with one window hidden, most figures would tell how many were in it."""
+        return min(movement.now.shoppers, movement.before.shoppers) >= self.fewest
+
     def turn(self, movement: Movement) -> Turn:
-        topic = self.acts.topics[movement.topic]
+        topic, now, before = self.acts.topics[movement.topic], movement.now, movement.before
+        is_told, has_now, has_before = (
+            self.is_told(movement),
+            now.shoppers >= self.fewest,
+            before.shoppers >= self.fewest,
+        )
         parts, wanted = self._parts(movement), self.wanted.get(movement.topic, [])
         return Turn(
             topic=topic,
             direction=movement.direction,
-            shoppers=self.shown(movement.now.shoppers),
-            shoppers_before=self.shown(movement.before.shoppers),
-            share=movement.now.share,
-            share_before=movement.before.share,
-            expected=movement.expected,
-            extra=movement.extra,
-            change=movement.change,
-            attention=movement.now.attention,
-            attention_before=movement.before.attention,
-            p=movement.p,
-            q=movement.q,
+            shoppers=self.shown(now.shoppers),
+            shoppers_before=self.shown(before.shoppers),
+            share=now.share if has_now else None,
+            share_before=before.share if has_before else None,
+            expected=movement.expected if is_told else None,
+            extra=movement.extra if is_told else None,
+            change=movement.change if is_told else None,
+            attention=now.attention if has_now else None,
+            attention_before=before.attention if has_before else None,
+            p=movement.p if is_told else None,
+            q=movement.q if is_told else None,
             weekly=self.lines[movement.topic],
             behind=parts,
             wanted=wanted,
@@ -205,6 +214,7 @@ class _Scribe:
                 parts,
                 wanted,
                 fewest=self.fewest,
+                is_told=is_told,
                 is_over=self._is_over(movement.topic),
             ),
         )
@@ -222,19 +232,24 @@ class _Scribe:
         topic = movement.topic
         extra = [sign * float(test.extra[topic]) for _, test in self.by_segment]
         total = sum(each for each in extra if each > 0)
-        parts = [
-            Part(
-                segment=number,
-                name=self.names[number],
-                now=self.shown(counts.now[topic]),
-                before=self.shown(counts.before[topic]),
-                extra=sign * extra[number],
-                share=extra[number] / total,
-            )
+        behind = [
+            (number, self.shown(counts.now[topic]), self.shown(counts.before[topic]))
             for number, (counts, _) in enumerate(self.by_segment)
             if extra[number] > 0 and max(counts.now[topic], counts.before[topic]) >= self.fewest
         ]
-        return sorted(parts, key=lambda part: -abs(part.extra))
+        is_told = self.is_told(movement) and all(None not in (now, before) for _, now, before in behind)
+        return [
+            Part(
+                segment=number,
+                name=self.names[number],
+                now=now,
+                before=before,
+                extra=sign * extra[number] if is_told else None,
+                share=extra[number] / total if is_told else None,
+                is_most=extra[number] >= total / 2,
+            )
+            for number, now, before in sorted(behind, key=lambda part: -extra[part[0]])
+        ]
 
     def sign(self, sign: Sign) -> EarlySign:
         topic = self.acts.topics[sign.topic]
@@ -289,14 +304,15 @@ class _Scribe:
 
     def _group(self, each: Segment, q: NDArray[np.float64]) -> Group:
         counts, test = self.by_segment[each.number]
-        up = [one for one in told(counts, test, q, self.fewest) if one.direction == "rising"]
+        told_ = told(counts, test, q, self.fewest)
+        up = [one for one in told_ if one.direction == "rising" and one.now.shoppers >= self.fewest]
         rising = [
             RisesAmong(
                 topic=self.acts.topics[one.topic],
                 shoppers=one.now.shoppers,
                 shoppers_before=self.shown(one.before.shoppers),
-                change=one.change,
-                q=one.q,
+                change=one.change if self.is_told(one) else None,
+                q=one.q if self.is_told(one) else None,
             )
             for one in up
         ]

@@ -16,8 +16,6 @@ from retrieval.insights.movements import Movement
 
 LOW_STOCK = 5
 """Units under which a product that many turn to may be gone tomorrow."""
-MAINLY = 0.5
-"""Share of a movement's shoppers from which on a segment is said to be behind it."""
 
 
 def label(topic: Topic) -> str:
@@ -66,15 +64,20 @@ def of_movement(
     wanted: Sequence[Wanted],
     *,
     fewest: int,
+    is_told: bool,
     is_over: bool,
 ) -> Action:
-    """`present`: shoppers of the window. `is_over`: what rose has passed its peak."""
+    """`present`: shoppers of the window. `is_told`: in both windows enough shoppers are behind it to say how many.
+    `is_over`: what rose has passed its peak.
+    """
     expected = round(movement.expected * present)
     number = movement.now.shoppers
     who_came = f"{number:,}" if number >= fewest else f"Fewer than {fewest}"
     than = f"{changed(movement.change)} ({expected:,})" if expected else "where hardly any were expected"
+    if not is_told:
+        than = f"{'more' if movement.direction == 'rising' else 'fewer'} than before"
     because = f"{who_came} shoppers turned to it in the last {days} days, {than}."
-    who = next((f" for “{part.name}”" for part in parts if part.share >= MAINLY), "")
+    who = next((f" for “{part.name}”" for part in parts if part.is_most), "")
     if movement.direction == "falling":
         gone = [one for one in wanted if one.stock == 0]
         look = f" {len(gone)} of its {len(wanted)} most wanted products are out of stock." if gone else ""
@@ -125,10 +128,10 @@ def of_rule(rule: Rule, if_bought: Sequence[Topic], then: Sequence[Topic]) -> Ac
 def of_group(name: str, people: int, prefers: Sequence[Prefers], rising: Sequence[RisesAmong]) -> Action:
     if rising:
         up = rising[0]
-        because = f"Of these {people:,} shoppers {up.shoppers:,} turned to it, {changed(up.change)}."
+        than = "more than before" if up.change is None else changed(up.change)
+        because = f"Of these {people:,} shoppers {up.shoppers:,} turned to it, {than}."
         return Action("greet", f"Greet “{name}” with {label(up.topic)}, which rises among them.", because)
     first = prefers[0]
-    because = (
-        f"{percent(first.share)} of these {people:,} shoppers turn to it, {percent(first.elsewhere)} of the others do."
-    )
+    others = "hardly any" if first.elsewhere is None else percent(first.elsewhere)
+    because = f"{percent(first.share)} of these {people:,} shoppers turn to it, {others} of the others do."
     return Action("lead", f"Lead with {label(first.topic)} for “{name}”.", because)

@@ -70,6 +70,8 @@ class Expected:
     rates: pl.DataFrame
     """sign, topic, rate, and of the whole sign with an empty topic."""
     model: ResponseModel | None
+    reach: pl.DataFrame | None = None
+    """What the model knows of all people, however few it is asked about: `taste.reach_of` their purchases."""
 
     @property
     def basis(self) -> str:
@@ -85,7 +87,7 @@ class Expected:
         if self.model is not None:
             lines = deeds.filter(pl.col("kind") == BOUGHT)
             groups = topics.rename({"topic": "group"})
-            asked = taste.features(found.select("person", group="topic"), lines, groups, self.day)
+            asked = taste.features(found.select("person", group="topic"), lines, groups, self.day, self.reach)
             likely = self.model.probabilities(asked.select(taste.FEATURES).to_numpy())
             return found.with_columns(expected=pl.Series(likely, dtype=pl.Float64))
         of_sign = self.rates.filter(pl.col("topic") == "").select("sign", general="rate")
@@ -104,9 +106,12 @@ def expectations(deeds: pl.DataFrame, topics: pl.DataFrame, day: int, model: Res
     )
     rate = (pl.col("came").sum() + PRIOR * pl.col("general").first()) / (pl.len() + PRIOR)
     of_topic = tried.join(of_sign, on="sign").group_by("sign", "topic").agg(rate=rate)
-    return Expected(
-        day, pl.concat([of_topic, of_sign.select("sign", pl.lit("").alias("topic"), rate="general")]), model
-    )
+    rates = pl.concat([of_topic, of_sign.select("sign", pl.lit("").alias("topic"), rate="general")])
+    return Expected(day, rates, model, None if model is None else _reach(deeds, topics, day))
+
+
+def _reach(deeds: pl.DataFrame, topics: pl.DataFrame, day: int) -> pl.DataFrame:
+    return taste.reach_of(deeds.filter(pl.col("kind") == BOUGHT), topics.rename({"topic": "group"}), day)
 
 
 def shop_advice(

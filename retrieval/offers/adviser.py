@@ -24,6 +24,7 @@ from retrieval.offers.deeds import deeds_in, deeds_of
 from retrieval.offers.kept import Kept
 from retrieval.offers.response import FILE, ResponseModel
 from retrieval.registry import Registry
+from retrieval.turning import MOST_EVENTS
 from tasteline.errors import InvalidInput, ModelDamaged
 from tasteline.ports import EventStore
 from tasteline.types import Product
@@ -74,7 +75,7 @@ class Adviser:
         read = self._read()
         if read is None:
             return _nothing()
-        deeds = deeds_in(self._events.history(user_id), user_id)
+        deeds = deeds_in(self._events.history(user_id, limit=MOST_EVENTS), user_id)
         return personal_advice(deeds, read.topics, read.expected, self._product, limit)
 
     def _stamp(self) -> object:

@@ -32,6 +32,8 @@ OFTEN_SUPPORT, OFTEN_LIFT = 10, 3.0
 ROWS_AT_ONCE = 2_000
 """Products whose pairs are counted at a time: memory again."""
 
+Codes = NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -91,20 +93,45 @@ class BasketRules:
 
         confidence / (baskets with the other) ** POPULARITY
         """
+        others, scores, speaking, support = self.asked_for(cart)
+        return [
+            AddOn(self._rule(given, other, both), score)
+            for given, other, both, score in zip(
+                speaking[:limit].tolist(),
+                others[:limit].tolist(),
+                support[:limit].tolist(),
+                scores[:limit].tolist(),
+                strict=True,
+            )
+        ]
+
+    def asked_for(self, cart: Sequence[str]) -> tuple[Codes, NDArray[np.float64], Codes, Codes]:
+        """All that a cart asks for, as `add_ons` has it: (others, scores, the one that speaks most, baskets with both).
+
+        Others and those that speak are places in `ids`.
+        """
         given = np.array([self._codes[each] for each in dict.fromkeys(cart) if each in self._codes], dtype=np.int64)
         rows = self.together[given].tocoo()
-        others, support = rows.col.astype(np.int64), rows.data
+        others, support = rows.col.astype(np.int64), rows.data.astype(np.int64)
         weights = support / (self.counts[given[rows.row]] * self.counts[others] ** POPULARITY)
         new = ~np.isin(others, given)
         others, support, weights, speaking = others[new], support[new], weights[new], given[rows.row][new]
         found, places = np.unique(others, return_inverse=True)
-        scores = np.bincount(places, weights, minlength=len(found))
+        scores = np.bincount(places, weights, minlength=len(found)).astype(np.float64)
         strongest = np.lexsort((speaking, -weights, places))[np.cumsum(np.bincount(places)) - np.bincount(places)]
-        order = np.lexsort((found, -scores))[:limit]  # numbers rise with ids
-        return [
-            AddOn(self._rule(int(speaking[place]), int(others[place]), int(support[place])), score)
-            for place, score in zip(strongest[order].tolist(), scores[order].tolist(), strict=True)
-        ]
+        order = np.lexsort((found, -scores))  # numbers rise with ids
+        first = strongest[order]
+        theirs: tuple[Codes, Codes, Codes] = found[order], speaking[first], support[first]
+        return theirs[0], scores[order], *theirs[1:]
+
+    def rule(self, given: str, other: str) -> Rule | None:
+        """What stands between the two; None where nothing does."""
+        code, sought = self._codes.get(given), self._codes.get(other)
+        if code is None or sought is None:
+            return None
+        span = slice(int(self.together.indptr[code]), int(self.together.indptr[code + 1]))
+        found = np.flatnonzero(self.together.indices[span] == sought)
+        return self._rule(code, sought, int(self.together.data[span][found[0]])) if len(found) else None
 
     def _rule(self, code: int, other: int, both: int) -> Rule:
         confidence = both / int(self.counts[code])

@@ -40,7 +40,8 @@ class Bundle:
     """What was asked about first, then what is added."""
     added: tuple[Added, ...]
     total: Price | None
-    """The sum of their prices; None where one has none or currencies differ."""
+    """The sum of their prices, of a cart by how often each stands in it; None where one has none or is unknown, or
+    currencies differ."""
 
 
 class Bundles:
@@ -64,7 +65,7 @@ class Bundles:
         with self._live.read() as indexes:
             held = _held(indexes, cart)
             added = _added(indexes, rules, held, filters)[:limit]
-        return Bundle(tuple(held), tuple(added), total_of(held))
+        return Bundle(tuple(held), tuple(added), _cost(cart, held))
 
     def of(self, product_id: str, size: int, limit: int) -> list[Bundle]:
         """Bundles of `size` products around one, the strongest first; a product is added in one of them only.
@@ -78,6 +79,22 @@ class Bundles:
         starts = range(0, limit * (size - 1), size - 1)
         parts = [added[start : start + size - 1] for start in starts if start + size - 1 <= len(added)]
         return [_bundle(held, part) for part in parts]
+
+    def rules(self) -> BasketRules | None:
+        """What is counted by now, for who cannot wait; the first counting begins behind whoever asks first."""
+        return self._rules.at_hand()
+
+    def counted(self) -> BasketRules:
+        """The same, waited for where nothing is counted."""
+        return self._rules()
+
+    def follow(self) -> None:
+        """Where somebody was erased, forget what was counted and count anew, behind."""
+        self._rules.follow()
+
+    def close(self) -> None:
+        """Returns when nothing is being counted."""
+        self._rules.close()
 
     def _counted(self) -> BasketRules:
         deeds = deeds_of(self._log.read(self._seconds))
@@ -99,6 +116,12 @@ def total_of(products: Iterable[Product]) -> Price | None:
     if not known or len(known) < len(prices) or len({price.currency for price in known}) > 1:
         return None
     return Price(sum(price.amount for price in known), known[0].currency)
+
+
+def _cost(cart: Sequence[str], held: Sequence[Product]) -> Price | None:
+    """Of everything in it, twice what stands in it twice; None with an id that no product has."""
+    known = {each.id: each for each in held}
+    return total_of(known[each] for each in cart) if all(each in known for each in cart) else None
 
 
 def _bundle(held: Sequence[Product], added: Sequence[Added]) -> Bundle:
@@ -124,11 +147,12 @@ def _added(indexes: Indexes, rules: BasketRules, held: Sequence[Product], filter
             continue
         product = indexes.catalogue.product(row)
         if product.stock != 0:
-            found.append(Added(product, each.score, each.rule, _reason(each.rule, titles[each.rule.given])))
+            found.append(Added(product, each.score, each.rule, together_reason(each.rule, titles[each.rule.given])))
     return found
 
 
-def _reason(rule: Rule, title: str) -> Reason:
+def together_reason(rule: Rule, title: str) -> Reason:
+    """`title`: of the product that the rule starts from."""
     of_all = int(np.rint(rule.support / rule.confidence))
     short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
     return Reason("together", f"In {rule.support:,} of {of_all:,} baskets with {short}", (rule.given,))

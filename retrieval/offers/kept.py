@@ -2,7 +2,7 @@
 
 Takes a function and a stamp, gives its last result. A result serves REST times as long as it took; who asks after that
 gets it still, while a thread makes the next. When the stamp moves (somebody was erased, say) the old one is never
-given again.
+given again. Who cannot wait takes what is there; for them the stamp is looked at by a tick.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Kept(Generic[Value]):
         self._stamp = stamp
         self._clock = clock
         self._making = threading.Lock()
+        self._closed = False
         self._kept: tuple[Value, object, float] | None = None
         """Value, stamp, and until when it is good."""
 
@@ -43,9 +44,33 @@ class Kept(Generic[Value]):
                 if kept is None or kept[1] != stamp:
                     kept = self._made()
             return kept[0]
-        if self._clock() >= kept[2] and self._making.acquire(blocking=False):
-            threading.Thread(target=self._again, name="kept", daemon=True).start()
+        if self._clock() >= kept[2]:
+            self._begin()
         return kept[0]
+
+    def at_hand(self) -> Value | None:
+        """Never waits and asks for no stamp: None where nothing is made yet, and then a thread begins to make it."""
+        kept = self._kept
+        if kept is None or self._clock() >= kept[2]:
+            self._begin()
+        return None if kept is None else kept[0]
+
+    def follow(self) -> None:
+        """Let go of what its stamp says is stale, and begin the next."""
+        kept = self._kept
+        if kept is not None and kept[1] != self._stamp():
+            self._kept = None
+            self._begin()
+
+    def close(self) -> None:
+        """Returns when nothing is being made; nothing is begun from then on."""
+        self._closed = True
+        with self._making:
+            self._kept = None
+
+    def _begin(self) -> None:
+        if not self._closed and self._making.acquire(blocking=False):
+            threading.Thread(target=self._again, name="kept", daemon=True).start()
 
     def _again(self) -> None:
         try:

@@ -29,7 +29,8 @@ LATE, LOST = 1.5, 6.0
 """Times the usual time between two purchases: from here on overdue, from there on gone for good."""
 LEAST_GAP, MOST_GAP = 3.0, 120.0
 COLUMNS = ("person", "topic", "sign", "product", "times", "days")
-"""`product`: of the topic, what it was about most; `times`: events it rests on; `days`: since the last of them."""
+"""`product`: of the topic, what it was about most; `times`: events it rests on; `days`: from the last of
+them to the last day that is known, 0 on that day itself."""
 
 
 def signs(deeds: pl.DataFrame, topics: pl.DataFrame, day: int) -> pl.DataFrame:
@@ -84,7 +85,7 @@ def _lapsed(known: pl.DataFrame, day: int) -> pl.DataFrame:
 
 
 def _told(day: int) -> dict[str, pl.Expr]:
-    return {"times": pl.len(), "days": day - pl.col("day").max()}
+    return {"times": pl.len(), "days": day - 1 - pl.col("day").max()}
 
 
 def _signed(found: pl.DataFrame, rows: pl.DataFrame, sign: Sign) -> pl.DataFrame:

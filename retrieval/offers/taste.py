@@ -19,16 +19,24 @@ SHARES = ("group_share", "group_reach")
 FEATURES = (*PERSONAL, *FITTING, *SHARES)
 
 
-def features(pairs: pl.DataFrame, lines: pl.DataFrame, groups: pl.DataFrame, day: int) -> pl.DataFrame:
-    """`pairs` (person, group) with FEATURES, in order; counts and days as log(1 + n)."""
+def reach_of(lines: pl.DataFrame, groups: pl.DataFrame, day: int) -> pl.DataFrame:
+    """group, group_reach. `lines` are those of all people: one person's own would reach everybody they know of."""
     before = lines.filter(pl.col("day") < day).select("person", "product", "day")
     people = max(1, before["person"].n_unique())
+    recent = before.lazy().filter(pl.col("day") >= day - QUARTER).join(groups.lazy(), on="product")
+    return recent.group_by("group").agg(group_reach=pl.col("person").n_unique() / people).collect()
+
+
+def features(
+    pairs: pl.DataFrame, lines: pl.DataFrame, groups: pl.DataFrame, day: int, reach: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """`pairs` (person, group) with FEATURES, in order; counts and days as log(1 + n).
+
+    `reach`: of the groups among all people, where `lines` are not everybody's.
+    """
+    before = lines.filter(pl.col("day") < day).select("person", "product", "day")
     inside = before.lazy().join(groups.lazy(), on="product").collect()
-    reach = (
-        inside.filter(pl.col("day") >= day - QUARTER)
-        .group_by("group")
-        .agg(group_reach=pl.col("person").n_unique() / people)
-    )
+    reach = reach_of(lines, groups, day) if reach is None else reach
     asked = before.join(pairs.select("person").unique(), on="person", how="semi")
     own = inside.join(pairs.select("person").unique(), on="person", how="semi")
     recent = asked.filter(pl.col("day") >= day - HALF_YEAR).group_by("person").agg(lines=pl.len())

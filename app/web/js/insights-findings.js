@@ -72,17 +72,19 @@ export function actions(view) {
 function who(turn) {
   const first = turn.behind[0];
   if (!first) return el("span", { class: "soft" }, "no group in particular");
-  const word = first.share >= 0.5 ? "mostly" : "led by";
-  return el("span", {}, `${word} `, el("b", { dir: "auto" }, first.name), el("span", { class: "soft" }, ` (${percent(first.share)})`));
+  const share = first.share === null ? null : el("span", { class: "soft" }, ` (${percent(first.share)})`);
+  return el("span", {}, first.is_most ? "mostly " : "led by ", el("b", { dir: "auto" }, first.name), share);
 }
 
 const fewOr = (number, fewest) => (number === null ? `under ${fewest}` : count(number));
+/** A share of shoppers; nothing is told of too few of them. */
+const shareOr = (share) => (share === null ? "too few to show" : percent(share));
 
 function behind(turn, fewest) {
   if (!turn.behind.length) return null;
   const rows = turn.behind.map((group) => el("tr", {},
     el("th", { scope: "row", dir: "auto" }, group.name),
-    el("td", {}, fewOr(group.shoppers_before, fewest)), el("td", {}, fewOr(group.shoppers, fewest)), el("td", {}, percent(group.share))));
+    el("td", {}, fewOr(group.shoppers_before, fewest)), el("td", {}, fewOr(group.shoppers, fewest)), el("td", {}, group.share === null ? "–" : percent(group.share))));
   return el("table", { class: "figures" },
     el("caption", {}, turn.direction === "rising" ? "Who is behind it" : "Who turned away"),
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Segment"), el("th", { scope: "col" }, "Before"),
@@ -102,24 +104,33 @@ function wanted(products) {
       el("span", { class: "soft" }, ` ${count(one.shoppers)} shoppers${stockOf(one) ? `, ${stockOf(one)}` : ""}`)))));
 }
 
-function surely(q) {
+function surely(q, most) {
+  if (q === null) return `under ${Math.round(most * 100)} in 100`;
   return q < 0.001 ? "under 1 in 1,000" : `${(q * 100).toFixed(1)} in 100`;
 }
 
-function turnLine(turn, view) {
+/** How much more or less than expected; in words alone where too few came in one window. */
+function moved(turn, view) {
+  if (turn.change === null) return { change: turn.direction === "rising" ? "more" : "fewer", than: "" };
   const expected = Math.round(turn.expected * view.shoppers);
+  return { change: expected ? changed(turn.change) : "new", than: `, ${expected ? count(expected) : "hardly any"} expected` };
+}
+
+function turnLine(turn, view) {
+  const { change, than } = moved(turn, view);
   return el("li", { class: `turn turn-${turn.direction}` }, el("details", {},
     el("summary", {},
-      el("span", { class: "turn-change" }, expected ? changed(turn.change) : "new"),
+      el("span", { class: "turn-change" }, change),
       topic(turn.topic, TAGS[turn.action.kind]),
       line(turn.weekly, view.step_days, view.days, turn.direction),
       el("span", { class: "turn-figures small" },
-        el("span", {}, el("b", {}, fewOr(turn.shoppers, view.minimum_people)), ` shoppers, ${expected ? count(expected) : "hardly any"} expected`),
+        el("span", {}, el("b", {}, fewOr(turn.shoppers, view.minimum_people)), ` shoppers${than}`),
         who(turn))),
     el("div", { class: "turn-more" },
       el("p", {}, turn.action.text, " ", el("span", { class: "soft" }, turn.action.because)),
       el("p", { class: "small" }, explained("Chance", "How often a difference like this would be told although nothing has changed, after all categories that were looked at."),
-        ` ${surely(turn.q)}. Share of shoppers ${percent(turn.share_before)} → ${percent(turn.share)}, of all attention ${percent(turn.attention_before)} → ${percent(turn.attention)}.`),
+        ` ${surely(turn.q, view.false_alarm_rate)}. Share of shoppers ${shareOr(turn.share_before)} → ${shareOr(turn.share)}, of all attention `
+        + `${shareOr(turn.attention_before)} → ${shareOr(turn.attention)}.`),
       behind(turn, view.minimum_people), wanted(turn.wanted))));
 }
 
@@ -177,9 +188,9 @@ export function rules(view) {
 export function segments(view) {
   if (!view.segments.length) return null;
   const prefers = (each) => el("li", {},
-    el("span", { class: "prefers-name", dir: "auto" }, each.topic.name), barAgainst(each.share, each.elsewhere, 1),
-    el("span", { class: "small" }, el("b", {}, percent(each.share)), el("span", { class: "soft" }, ` others ${percent(each.elsewhere)}`)));
-  const up = (each) => el("li", { class: "chip" }, icon("rising"), el("span", { dir: "auto" }, each.topic.name), ` ${changed(each.change)}`);
+    el("span", { class: "prefers-name", dir: "auto" }, each.topic.name), barAgainst(each.share, each.elsewhere ?? 0, 1),
+    el("span", { class: "small" }, el("b", {}, percent(each.share)), el("span", { class: "soft" }, each.elsewhere === null ? " others: too few to show" : ` others ${percent(each.elsewhere)}`)));
+  const up = (each) => el("li", { class: "chip" }, icon("rising"), el("span", { dir: "auto" }, each.topic.name), each.change === null ? null : ` ${changed(each.change)}`);
   const card = (group) => el("li", { class: "segment" },
     el("h3", { dir: "auto" }, group.name),
     el("p", { class: "segment-size" }, el("b", {}, count(group.people)), ` shoppers, ${percent(group.share)}`),

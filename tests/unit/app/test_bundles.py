@@ -1,5 +1,6 @@
 """Bundles and add-ons over HTTP: true products, true sums, figures that were counted, filters that hold."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,41 @@ def test_the_unknown_and_the_malformed(client: TestClient) -> None:
     assert client.post("/v1/bundles", json={"cart": []}).status_code == 422
     assert client.post("/v1/bundles", json={"cart": [TENT], "discount": 5}).status_code == 422
     assert client.get(f"/v1/products/{TENT}/bundles?size=1").status_code == 422
+
+
+def reasons(client: TestClient, **asked: object) -> dict[str, str]:
+    found = client.post("/v1/recommendations", json={"context": "cart", "limit": 10, **asked}).json()["items"]
+    return {each["product"]["id"]: each["reasons"][0]["text"] for each in found}
+
+
+def test_recommendations_for_a_cart_tell_the_figures_once_they_are_counted(client: TestClient) -> None:
+    assert "baskets" not in "".join(reasons(client, cart=[TENT]).values())  # waits for no counting
+    assert client.post("/v1/bundles", json={"cart": [TENT]}).status_code == 200  # does
+    told = reasons(client, cart=[TENT])
+    assert told[PEGS] == "In 4 of 7 baskets with Dome Tent"
+    assert told[LAMP] == "In 3 of 7 baskets with Dome Tent"
+    assert "baskets" not in told.get(GONE, "")
+    assert "baskets" not in "".join(reasons(client, cart=[MILK]).values())
+    beside = client.post("/v1/recommendations", json={"context": "product", "product_id": TENT}).json()["items"]
+    assert "In 4 of 7 baskets with Dome Tent" in {each["reasons"][0]["text"] for each in beside}
+
+
+def test_whoever_is_erased_leaves_the_figures_within_two_seconds(client: TestClient) -> None:
+    client.post("/v1/bundles", json={"cart": [TENT]})
+    assert reasons(client, cart=[TENT])[PEGS] == "In 4 of 7 baskets with Dome Tent"
+    assert client.delete("/v1/users/u0").status_code < 300
+    until = time.monotonic() + 10
+    while reasons(client, cart=[TENT])[PEGS] != "In 3 of 6 baskets with Dome Tent":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_the_chat_tells_the_figures_of_what_goes_with_a_product(client: TestClient) -> None:
+    client.post("/v1/bundles", json={"cart": [TENT]})
+    asked = [{"role": "user", "content": "dome tent"}]
+    first = client.post("/v1/chat/completions", json={"messages": asked}).json()
+    asked += [first["choices"][0]["message"], {"role": "user", "content": "what goes with it?"}]
+    conversation = first["tasteline"]["conversation_id"]
+    second = client.post("/v1/chat/completions", json={"messages": asked, "conversation_id": conversation}).json()
+    texts = {each["product"]["id"]: each["reasons"][0]["text"] for each in second["tasteline"]["products"]}
+    assert texts[PEGS] == "In 4 of 7 baskets with Dome Tent"

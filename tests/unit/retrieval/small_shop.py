@@ -12,6 +12,7 @@ from retrieval.adapters.store_sql import SqlStore
 from retrieval.adapters.vectors_numpy import NumpyVectorIndex
 from retrieval.facets import Guide
 from retrieval.live import Indexes, LiveIndex
+from retrieval.models.baskets import BasketSource
 from retrieval.models.behaviour import BehaviourCounts
 from retrieval.models.sources import (
     CooccurrenceSource,
@@ -22,6 +23,7 @@ from retrieval.models.sources import (
     RatedSource,
 )
 from retrieval.newcomers import Newcomers
+from retrieval.offers.baskets import BasketRules
 from retrieval.recommend import Recommender
 from retrieval.search import Searcher
 from retrieval.understanding import Vocabulary, understand
@@ -60,6 +62,7 @@ class SmallShop:
     events: Sequence[Event] = ()
     repeat_share: float = 0.0
     counts: BehaviourCounts = field(default_factory=BehaviourCounts)
+    rules: BasketRules | None = None
 
     def __post_init__(self) -> None:
         self.store = SqlStore("sqlite://")
@@ -69,6 +72,7 @@ class SmallShop:
         ids = numbered()
         self.searcher = Searcher(self.live, self._understand, lambda: self.counts, lambda: next(ids))
         sources = (
+            BasketSource(lambda: self.rules, self._indexes),
             CooccurrenceSource(lambda: self.counts, self._indexes),
             LikenessSource(self._indexes),
             PopularSource(lambda: self.counts, self._indexes),

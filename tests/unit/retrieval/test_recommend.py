@@ -1,5 +1,7 @@
 """Recommendations in every context: what is shown, what never is, and reasons that rest on what happened."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from retrieval.fusion import fuse
 from retrieval.recommend import JUST_TOUCHED, PERSONAL, WEIGHTS, Context, RecommendationQuery, _varied
 from retrieval.search import SearchQuery
+from retrieval.turning import turning_of
 from tasteline.errors import NotFound
 from tasteline.types import Event, Filters, Product, Ranking
 from tests.unit.retrieval.small_shop import SmallShop, event, product
@@ -216,6 +219,17 @@ def test_an_empty_catalogue_is_an_empty_answer() -> None:
             assert recommend(empty, context=context, user_id=user).items == ()
     assert recommend(empty, user_id="anna", query="tent", exclude_seen=True).items == ()
     assert empty.recommender.interests("anna") == []
+
+
+def test_interests_are_those_that_the_timeline_ends_with() -> None:
+    """Of somebody who did more than a thousand things, too."""
+    things = [product("copper", "Copper Kettle", "Kettles"), product("dome", "Dome Tent", "Tents")]
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    shown = [("copper", minute) for minute in range(500)] + [("dome", minute) for minute in range(500, 1_500)]
+    done = [event("max", each, time=start + timedelta(minutes=minute)) for each, minute in shown]
+    shop = SmallShop(things, done)
+    lasting = {topic.topic: topic.long_term[-1] for topic in turning_of("max", shop.store, shop.live).timeline.topics}
+    assert {each.topic: each.long_term for each in shop.recommender.interests("max")} == pytest.approx(lasting)
 
 
 def test_an_event_changes_the_very_next_answer() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy import sparse
 
-from retrieval.insights.segments import segment
+from retrieval.insights.segments import _standing, segment
 
 from .made_acts import Act, acts
 
@@ -30,7 +32,7 @@ def test_planted_groups_are_found() -> None:
     for number, each in enumerate(found.segments):
         topics = {standing.topic for standing in each.stands_out}
         assert topics == {3 * number, 3 * number + 1, 3 * number + 2}
-        assert all(standing.share > 0.9 and standing.elsewhere == 0 for standing in each.stands_out)
+        assert all(standing.share > 0.9 and standing.elsewhere is None for standing in each.stands_out)
     assert found.silhouette > 0.3
 
 
@@ -45,6 +47,21 @@ def test_small_groups_are_dissolved_and_few_people_have_none() -> None:
     found = segment(acts(rows, 10), 5)
     assert min(each.people for each in found.segments) >= 5
     assert segment(acts(three_groups(np.random.default_rng(3), (3, 2)), 10), 5).segments == ()
+
+
+def test_what_too_few_people_turn_to_is_in_no_figure() -> None:
+    """16 in the segment, 60 others: multiplied out, no share gives fewer than the fewest."""
+    turned = np.zeros((76, 4))
+    turned[:16, 0] = turned[:4, 1] = turned[:6, 2] = turned[:9, 3] = 1
+    turned[16:20, 2] = turned[16:21, 3] = 1
+    inside = np.arange(76) < 16
+    found = _standing(sparse.csr_matrix(turned), inside, 5)
+    assert [(one.topic, one.elsewhere) for one in found] == [(0, None), (3, 5 / 60), (2, None)], "four are a quarter"
+
+
+def test_shares_are_of_those_in_a_segment() -> None:
+    found = segment(acts(three_groups(np.random.default_rng(2), (60, 40, 4)), 10), 5)
+    assert sum(each.share for each in found.segments) == pytest.approx(1)
 
 
 def test_people_with_little_history_have_no_segment() -> None:

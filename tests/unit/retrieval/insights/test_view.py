@@ -43,9 +43,42 @@ def test_who_is_behind_a_rise() -> None:
     """Only people of one group turn to it: all of the gain is theirs, and the others are not named."""
     turn = risen([*steady(80), *((person, 4, 2 + person % 14) for person in range(0, 80, 2))])
     [part] = turn.behind
-    assert (part.now, part.before, part.share) == (40, None, 1.0)
-    assert part.extra == pytest.approx(turn.extra)
+    assert (part.now, part.before, part.is_most) == (40, None, True)
     assert "topic 0" in part.name or "topic 1" in part.name
+
+
+def test_a_hidden_number_is_in_no_other_figure() -> None:
+    """One shopper of 80 before: what is told of the rise gives no number under the fewest, however it is multiplied."""
+    turn = risen([*steady(80), *((person, 4, 2 + person % 14) for person in range(40)), (41, 4, 40)])
+    assert (turn.shoppers, turn.share) == (40, 0.5)
+    hidden = (turn.shoppers_before, turn.share_before, turn.attention_before, turn.expected, turn.extra, turn.change)
+    assert {*hidden, turn.p, turn.q} == {None}
+    assert all((part.extra, part.share) == (None, None) for part in turn.behind)
+    assert turn.action.because == "40 shoppers turned to it in the last 28 days, more than before."
+
+
+def test_what_fell_to_too_few_tells_of_before_alone() -> None:
+    made = acts([*steady(80), *((person, 4, 40) for person in range(40)), (41, 4, 1)], 5)
+    [turn] = view_of(made, lasting_of(made, 5), 28, 5).turns
+    assert (turn.direction, turn.shoppers_before, turn.share_before) == ("falling", 40, 0.5)
+    assert {turn.shoppers, turn.share, turn.attention, turn.expected, turn.extra, turn.change, turn.q} == {None}
+    assert turn.action.because == "Fewer than 5 shoppers turned to it in the last 28 days, fewer than before."
+
+
+def test_a_hidden_part_hides_the_shares_of_all() -> None:
+    """Although the whole movement is of enough people: from the others' and the whole gain it could be had."""
+    before = [(person, 4, 40) for person in range(0, 16, 2)]
+    turn = risen([*steady(80), *((person, 4, 2 + person % 14) for person in range(60)), *before])
+    assert (turn.shoppers, turn.shoppers_before) == (60, 8)
+    assert turn.extra is not None
+    assert [part.before for part in turn.behind] == [None, None]
+    assert {(part.share, part.extra) for part in turn.behind} == {(None, None)}
+
+
+def test_what_rises_in_a_group_from_too_few_is_told_without_figures() -> None:
+    made = acts([*steady(80), *((person, 4, 2 + person % 14) for person in range(0, 80, 2))], 5)
+    rises = [one for group in view_of(made, lasting_of(made, 5), 28, 5).groups for one in group.rising]
+    assert [(one.shoppers, one.shoppers_before, one.change, one.q) for one in rises] == [(40, None, None, None)]
 
 
 def test_points_with_too_few_people_are_left_out() -> None:

@@ -1,5 +1,6 @@
 """Advice: its expectation is a true count or the model's probability, its order follows, its products exist."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_most_expected_responses_come_first_and_what_is_gone_is_not_named() -> N
 
 
 def test_a_person_is_told_of_their_own_deeds() -> None:
-    rows = deeds([*a_month_ago(40, 10), ("new", "gas", CARTED, 1)])
+    rows = deeds([*a_month_ago(40, 10), ("new", "gas", CARTED, 2)])
     own = rows.filter(pl.col("person") == "new")
     (offer,) = personal_advice(own, TOPICS, expectations(rows, TOPICS, TODAY), PRODUCTS.get, 5).offers
     assert offer.why == "Left Stoves in the cart, last yesterday"
@@ -95,6 +96,20 @@ def test_a_response_model_takes_the_place_of_the_counts() -> None:
     assert "not what the offer brings" in advice.basis
 
 
+def test_of_one_person_the_model_says_what_it_says_among_all() -> None:
+    """What the topic reaches is a figure of the whole shop: of the person's own purchases it would be 1."""
+    weights = tuple(1.0 if name == "group_reach" else 0.0 for name in taste.FEATURES)
+    knows_reach = replace(model(), weights=weights)
+    rows = deeds(
+        [*((f"p{n}", "gas", BOUGHT, 9) for n in range(9)), ("new", "dome", BOUGHT, 80), ("new", "dome", CARTED, 1)]
+    )
+    expected = expectations(rows, TOPICS, TODAY, knows_reach)
+    (among,) = shop_advice(rows, TOPICS, expected, PRODUCTS.get, 5).offers
+    (alone,) = personal_advice(rows.filter(pl.col("person") == "new"), TOPICS, expected, PRODUCTS.get, 5).offers
+    assert among.expected == pytest.approx(1 / (1 + np.exp(2 - 1 / 10)))
+    assert alone.expected == among.expected
+
+
 # --- the running shop's ----------------------------------------------------------------------------------------------
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -112,6 +127,23 @@ def test_a_shop_and_a_person_are_advised(tmp_path: Path) -> None:
     assert (offer.whom, offer.products[0].price) == (("ann",), made.products[0].price)
     assert adviser.person("ann").offers[0].why.startswith("Left Tents in the cart")
     assert adviser.person("nobody").offers == ()
+
+
+def test_what_was_done_on_the_last_day_was_done_today(tmp_path: Path) -> None:
+    made = shop()
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path)
+    assert adviser.person("ann").offers[0].why == "Left Tents in the cart, last today"
+
+
+def test_a_habit_behind_a_thousand_looks_is_still_a_habit(tmp_path: Path) -> None:
+    """The shop's advice knows it, and so must the person's."""
+    dome, lamp = product("dome", "Dome Tent", "Tents"), product("lamp", "Lamp", "Lamps")
+    bought = [event("ann", "dome", "purchase", time=NOON + timedelta(days=day)) for day in (0, 30, 60)]
+    looks = [event("ann", "lamp", time=NOON + timedelta(days=120, seconds=each)) for each in range(1_001)]
+    made = SmallShop([dome, lamp], [*bought, *looks])
+    adviser = Adviser(DeedLog(made.store), made.store, made.live, tmp_path)
+    (shops,) = (offer for offer in adviser.shop().offers if offer.sign == "lapsed")
+    assert [offer.topic for offer in adviser.person("ann").offers if offer.sign == "lapsed"] == [shops.topic]
 
 
 def test_a_persons_own_events_count_at_once(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_an_erasure_reaches_the_rules() -> None:
     assert bundles.add_ons(["tent"], Filters(), 5).added == ()
 
 
+def test_the_sum_of_a_cart_leaves_nothing_out() -> None:
+    made = SmallShop([product("tent", "Dome Tent", "Tents", price=9_900), product("pegs", "Pegs", "Pegs", price=500)])
+    bundles = Bundles(DeedLog(made.store), made.live)
+
+    def total(*cart: str) -> Price | None:
+        return bundles.add_ons(cart, Filters(), 5).total
+
+    assert total("tent", "pegs") == Price(10_400, "USD")
+    assert total("tent", "tent", "pegs") == Price(20_300, "USD"), "twice what stands in it twice"
+    assert total("tent", "nothing") is None, "what nothing is known of costs nobody knows what"
+
+
 def test_a_cart_is_what_of_it_exists() -> None:
     made = shop()
     bundles = Bundles(DeedLog(made.store), made.live)

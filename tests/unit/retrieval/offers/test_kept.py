@@ -68,3 +68,46 @@ def test_one_that_fails_leaves_the_old_result() -> None:
     assert kept() == 1
     settled(work, 2)
     assert kept() == 2
+
+
+def test_who_cannot_wait_gets_nothing_until_it_is_made_behind_them() -> None:
+    work = Work()
+    assert work.kept.at_hand() is None
+    settled(work, 1)
+    assert (work.kept.at_hand(), work.calls) == (1, 1)
+    work.now += REST + 1
+    assert work.kept.at_hand() == 1
+    settled(work, 2)
+    assert work.kept.at_hand() == 2
+
+
+def test_who_cannot_wait_asks_for_no_stamp_and_a_tick_lets_go_of_the_stale() -> None:
+    work = Work()
+    work.kept.follow()
+    assert work.calls == 0  # nobody has asked yet
+    work.kept()
+    work.kept.follow()
+    work.stamp += 1
+    assert (work.kept.at_hand(), work.calls) == (1, 1)
+    work.kept.follow()
+    settled(work, 2)
+    assert work.kept.at_hand() == 2
+
+
+def test_closing_waits_for_what_is_being_made_and_begins_nothing() -> None:
+    begun, may_end, made = threading.Event(), threading.Event(), []
+
+    def make() -> int:
+        begun.set()
+        assert may_end.wait(5)
+        made.append(1)
+        return 1
+
+    kept = Kept(make, lambda: 0)
+    assert kept.at_hand() is None
+    assert begun.wait(5)
+    threading.Timer(0.05, may_end.set).start()
+    kept.close()
+    assert made == [1]
+    assert kept.at_hand() is None
+    assert made == [1]
