@@ -156,7 +156,9 @@ def test_a_shop_of_too_few_purchases_answers_as_before() -> None:
 def test_two_of_one_kind_go_together_where_baskets_say_so_often_and_only_then() -> None:
     sorts = [product(f"{name}", f"{name.title()} Yoghurt", "Yoghurt") for name in ("plum", "pear", "fig")]
     baskets = [("plum", "pear")] * 12 + [("plum", "fig")] * 4 + [("bread",)] * 60
-    bought = [event(f"u{place}", each, "purchase", time=NOON) for place, basket in enumerate(baskets) for each in basket]
+    bought = [
+        event(f"u{place}", each, "purchase", time=NOON) for place, basket in enumerate(baskets) for each in basket
+    ]
     made = SmallShop([*sorts, product("bread", "Bread", "Bakery")], bought)
     bundles = Bundles(DeedLog(made.store), made.live)
     query = RecommendationQuery(context="cart", cart=("plum",))
