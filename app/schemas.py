@@ -28,6 +28,7 @@ from retrieval.erasure import Erased
 from retrieval.offers.sponsoring import Sponsored
 from retrieval.welcome import MOST_QUESTIONS
 from tasteline import types as t
+from tasteline.clock import latest_moment
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
@@ -249,11 +250,14 @@ class EventModel(Wire):
     @field_validator("time")
     @classmethod
     def in_utc(cls, time: datetime | None) -> datetime | None:
-        """Times near year 1 or 9999 overflow when moved to UTC: that is the caller's mistake."""
+        """Times near year 1 or 9999 overflow when moved to UTC: that is the caller's mistake. So is the future."""
         try:
-            return time.astimezone(UTC) if time else None
+            time = time.astimezone(UTC) if time else None
         except OverflowError as error:
             raise ValueError("time is out of range") from error
+        if time is not None and time > latest_moment():
+            raise ValueError("time is in the future: more than a day ahead of this machine's clock")
+        return time
 
     @model_validator(mode="after")
     def says_enough(self) -> EventModel:

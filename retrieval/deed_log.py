@@ -2,7 +2,8 @@
 
 Takes a store, gives `Deeds`: the events of people in the order of their arrival, as arrays. Who asks gets them as of
 now: what came since is read on, by whoever asks or a slice at a time by the follower behind the shop's start, so that
-the first question finds nearly everything read. After an erasure all is dropped and read anew: of an erased person
+the first question finds nearly everything read. Nobody is given what is dated in the future, nor a purchase that was
+given back (`refunded`). After an erasure all is dropped and read anew: of an erased person
 nothing is left, neither number nor name. Knows no catalogue and no question.
 
 Memory: `Deeds.BYTES` (25) an event, while the columns grow at most a quarter more in reserve and, for a moment, both
@@ -22,6 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasteline.clock import latest_microsecond
 from tasteline.errors import DeadlineExceeded
 from tasteline.ports import Deed
 from tasteline.types import EventType
@@ -35,6 +37,8 @@ RESERVE = 1.25
 """Columns grow by this factor: rarely enough to cost nothing, little enough to waste nothing."""
 KINDS: Mapping[str, int] = {str(kind): number for number, kind in enumerate(EventType)}
 _COLUMNS = {"person": np.int32, "product": np.int32, "kind": np.int8, "moment": np.int64, "session": np.int64}
+
+_PURCHASE, _REFUND = KINDS[EventType.PURCHASE], KINDS[EventType.REFUND]
 
 Numbers = NDArray[np.int32]
 Codes = NDArray[np.int8]
@@ -74,12 +78,34 @@ class Deeds:
     def __len__(self) -> int:
         return len(self.person)
 
+    def as_of(self, latest: int) -> Deeds:
+        """Without what is dated later than `latest`, in microseconds, and without purchases that were given back."""
+        kept = (self.moment <= latest) & ~refunded(self)
+        return self if kept.all() else self.where(kept)
+
     def where(self, kept: Flags) -> Deeds:
         """Some rows alone; their people and products are numbered anew, in the order of their first row."""
         people, person = _renumbered(self.person[kept], self.people)
         products, product = _renumbered(self.product[kept], self.products)
         kind, moment, session = self.kind[kept], self.moment[kept], self.session[kept]
         return Deeds(person, product, kind, moment, session, people, products, self.sequence, self.erasures)
+
+
+def refunded(deeds: Deeds) -> Flags:
+    """(rows,) purchases that were given back: a refund takes the person's latest purchase of the product before it."""
+    gone = np.zeros(len(deeds), dtype=np.bool_)
+    back = (deeds.kind == _REFUND) & (deeds.product >= 0)
+    if not back.any():
+        return gone
+    pairs = deeds.person.astype(np.int64) * len(deeds.products) + deeds.product
+    rows = np.flatnonzero(np.isin(pairs, pairs[back]) & (back | (deeds.kind == _PURCHASE)))
+    standing: defaultdict[int, list[int]] = defaultdict(list)
+    for row in rows[np.lexsort((rows, deeds.moment[rows]))].tolist():
+        if not back[row]:
+            standing[int(pairs[row])].append(row)
+        elif standing[int(pairs[row])]:
+            gone[standing[int(pairs[row])].pop()] = True
+    return gone
 
 
 class DeedLog:
@@ -104,7 +130,7 @@ class DeedLog:
         try:
             if not self._read_on(until):
                 raise _not_yet()
-            return self._held.deeds(self._erasures or 0)
+            return self._held.deeds(self._erasures or 0).as_of(latest_microsecond())
         finally:
             self._lock.release()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -56,8 +57,8 @@ class ShopPurchases:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._everybody: Everybody | None = None
-        self._state = (-1, -1)
-        """Erasures and purchases that it knows."""
+        self._state = (-1, -1, -1)
+        """Erasures, purchases, and the sum of their moments: one may be given back while another comes."""
         self._looked = float("-inf")
 
     def __call__(self) -> Everybody:
@@ -68,7 +69,7 @@ class ShopPurchases:
             if known is not None and not is_stale and self._clock() - self._looked <= FRESH_SECONDS:
                 return known
             done = purchases_among(self._log.read(self._seconds))
-            self._looked, state = self._clock(), (done.erasures, len(done))
+            self._looked, state = self._clock(), (done.erasures, len(done), int(done.moment.sum()))
             if known is None or state != self._state:
                 known = self._everybody = everybody_of(done)
                 self._state = state
@@ -83,8 +84,23 @@ def purchase_time(event: Event) -> int | None:
 
 
 def purchases_of(history: Iterable[Event]) -> list[tuple[str, int]]:
-    """(product id, seconds) of one person's purchases."""
-    return [(event.product_id or "", at) for event in history if (at := purchase_time(event)) is not None]
+    """(product id, seconds) of one person's purchases, without those that were given back."""
+    standing = not_given_back(history)
+    return [(event.product_id or "", at) for event in standing if (at := purchase_time(event)) is not None]
+
+
+def not_given_back(history: Iterable[Event]) -> list[Event]:
+    """Of one person, oldest first: a refund takes the latest purchase of its product before it out of the history."""
+    kept: list[Event | None] = []
+    bought: defaultdict[str, list[int]] = defaultdict(list)
+    for event in history:
+        product_id = event.product_id or ""
+        if event.type is EventType.REFUND and bought[product_id]:
+            kept[bought[product_id].pop()] = None
+        elif event.type is EventType.PURCHASE:
+            bought[product_id].append(len(kept))
+        kept.append(event)
+    return [event for event in kept if event is not None]
 
 
 def forecast_category(product: Product) -> str:

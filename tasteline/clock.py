@@ -1,8 +1,8 @@
 """Up to when a moment is believed: what is dated later has not happened, and must not push out what has.
 
 One event dated in 2031 would otherwise be the newest of a shop until then. A day is left for clocks that go wrong and
-for local times that are called UTC. The two entrances (POST /v1/events, import) refuse what is later; whoever reads
-many people's or one person's events leaves it out, because a store may hold such events from before.
+for local times that are called UTC. The two entrances (POST /v1/events, import) refuse what is later; a
+person's history and whoever reads the whole shop's deeds leave it out, because a store may hold it from before.
 """
 
 from __future__ import annotations

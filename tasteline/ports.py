@@ -62,7 +62,10 @@ class EventStore(Protocol):
         ...
 
     def history(self, user_id: str | None, session_id: str | None = None, limit: int = 1000) -> list[Event]:
-        """The last `limit` events of a person, or of a session where `user_id` is None, oldest first."""
+        """The last `limit` events of a person, or of a session where `user_id` is None, oldest first.
+
+        Without what is dated in the future (`tasteline.clock`).
+        """
         ...
 
     def events(self, since: int = 0) -> Iterator[tuple[int, Event]]:

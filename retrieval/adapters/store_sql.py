@@ -26,6 +26,7 @@ from retrieval.adapters.store_rows import (
     turn_from,
 )
 from retrieval.adapters.store_schema import counters, events, products, ranking_items, rankings, trials, turns
+from tasteline.clock import latest_moment
 from tasteline.errors import TransientError
 from tasteline.ports import Change, Deed, Shown, Written
 from tasteline.trials import TrialOutcome
@@ -232,6 +233,7 @@ class SqlStore:
         """The last `limit` events of a person, or of a session where `user_id` is None, oldest first.
 
         By time, then position, then order of arrival; events without a time count as older than those with one.
+        What is dated in the future is left out: it would be the newest for years.
         Empty for somebody unknown.
         """
         if limit <= 0 or (user_id is None and session_id is None):
@@ -239,7 +241,10 @@ class SqlStore:
         statement, key = (_HISTORY_OF_SESSION, session_id) if user_id is None else (_HISTORY_OF_USER, user_id)
         with self._database.reading() as connection:
             rows = connection.execute(statement, {"key": key, "n": limit}).all()
-        return [event_from(row) for row in reversed(rows)]
+        latest, found = latest_moment(), [event_from(row) for row in reversed(rows)]
+        while found and (found[-1].time or latest) > latest:
+            found.pop()
+        return found
 
     def events(self, since: int = 0) -> Iterator[tuple[int, Event]]:
         """(sequence number, event) of all events after `since`, streamed. Numbers rise, with gaps."""

@@ -9,10 +9,12 @@ are ordered by their line.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 
 from retrieval.importing.cleaning import clean_id, clean_line
 from retrieval.importing.values import parse_count, parse_time
+from tasteline.clock import latest_moment
 from tasteline.errors import InvalidInput
 from tasteline.types import Event, EventType
 
@@ -95,11 +97,17 @@ def event_from(values: Mapping[str, object], row_id: str, line: int) -> Event:
         session_id=None if session is None else clean_id(session, "session_id"),
         product_id=None if product is None else clean_id(product, "product_id"),
         query=_query(kind, get("query")),
-        time=None if time is None else parse_time(time),
+        time=None if time is None else _past(parse_time(time)),
         position=_position(time, position, line),
         quantity=1 if quantity is None else _quantity(quantity),
         ranking_id=None if ranking is None else clean_id(ranking, "ranking_id"),
     )
+
+
+def _past(time: datetime) -> datetime:
+    if time > latest_moment():
+        raise InvalidInput(f"{time:%Y-%m-%d} is in the future", field="time")
+    return time
 
 
 def _query(kind: EventType, value: object) -> str | None:

@@ -13,6 +13,7 @@ import polars as pl
 
 from retrieval import deed_log
 from retrieval.deed_log import Deeds
+from retrieval.shop_purchases import not_given_back
 from tasteline.types import Event, EventType
 
 LOOKED, CARTED, TAKEN_OUT, BOUGHT = range(4)
@@ -55,7 +56,7 @@ def deeds_in(history: Sequence[Event], person: str) -> pl.DataFrame:
     """The same of one person's events, oldest first."""
     rows = [
         (person, event.product_id, str(event.type), round(event.time.timestamp() * 1_000_000) if event.time else None)
-        for event in history
+        for event in not_given_back(history)
     ]
     return _in_order(_frame(rows))
 

@@ -1,6 +1,7 @@
 """The offers' endpoints: their contract, and that the merchant's one names people only to who has the key."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,12 @@ def test_nobody_without_the_key_hears_of_others(tmp_path: Path) -> None:
     with TestClient(create_app(settings_in(tmp_path, api_keys=("secret",)))) as guarded:
         assert guarded.get("/v1/insights/offers").status_code == 401
         assert guarded.get("/v1/insights/offers", headers={"authorization": "Bearer secret"}).status_code == 200
+
+
+def test_an_event_of_the_future_is_refused(client: TestClient) -> None:
+    late = {"event_id": "late", "event": "view_item", "user_id": "anna", "product_id": "kettle"}
+    refused = client.post("/v1/events", json={**late, "time": "2999-01-01T00:00:00Z"})
+    assert refused.status_code == 422
+    assert "future" in refused.text
+    soon = (datetime.now(UTC) + timedelta(hours=20)).isoformat()  # a local time that is called UTC
+    assert client.post("/v1/events", json={**late, "time": soon}).status_code == 200

@@ -110,6 +110,7 @@ def test_rows_without_any_time_are_ordered_by_their_line(shop: Shop) -> None:
         ({"event": "search"}, "query"),
         ({"event": "search", "query": "q" * 1001}, "query"),
         ({"time": "noon"}, "time"),
+        ({"time": "2099-01-01T00:00:00Z"}, "time"),
         ({"quantity": 0}, "quantity"),
         ({"quantity": 10**7}, "quantity"),
         ({"user_id": "u\u0000"}, "user_id"),

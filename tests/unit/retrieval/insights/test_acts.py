@@ -65,3 +65,12 @@ def test_what_is_new_is_added_and_an_erased_person_is_gone() -> None:
 def test_an_empty_store() -> None:
     acts = read(DeedLog(SqlStore("sqlite://")))
     assert (len(acts.table), acts.people, acts.last) == (0, 0, None)
+
+
+def test_what_is_dated_in_the_future_is_neither_the_last_event_nor_an_act() -> None:
+    store = SqlStore("sqlite://")
+    far = did("2", "bob", "mug", EventType.VIEW_ITEM, -10_000)
+    store.append_events([did("1", "ann", "mug", EventType.VIEW_ITEM), far])
+    acts = read(store, ActLog())
+    assert acts.last == NOON.timestamp() * 1_000_000
+    assert acts.table["age"].to_list() == [0]

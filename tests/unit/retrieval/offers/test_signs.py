@@ -105,3 +105,8 @@ def test_one_persons_events_make_the_same_deeds() -> None:
     assert deeds_in([event("ann", "dome", time=at), event("ann", None, "search", time=at)], "ann").rows() == [
         ("ann", "dome", LOOKED, 5 * DAY, 5)
     ]
+
+
+def test_what_is_dated_in_the_future_has_not_happened() -> None:
+    far = datetime(2999, 1, 1, tzinfo=UTC)
+    assert deeds_in([event("ann", "dome", time=far)], "ann").is_empty()
