@@ -18,7 +18,7 @@ from retrieval.deed_log import KINDS, NO_SESSION, NONE, DeedLog, Deeds, _Columns
 from retrieval.insights.desk import InsightsDesk
 from retrieval.offers.adviser import Adviser
 from retrieval.offers.bundles import Bundles
-from retrieval.shop_purchases import ShopPurchases
+from retrieval.shop_purchases import ShopPurchases, purchases_of
 from tasteline.errors import DeadlineExceeded
 from tasteline.ports import Deed
 from tasteline.types import Event
@@ -185,3 +185,30 @@ def test_the_first_question_of_each_reads_nothing_of_the_store(tmp_path: Path) -
     assert len(ShopPurchases(log)().people) == 8
     Bundles(log, shop.live).of("mill", 2, 1)
     assert store.rows == 8
+
+
+def test_what_was_given_back_was_not_bought_and_what_is_to_come_has_not_happened() -> None:
+    store = SqlStore("sqlite://")
+    hours = [NOON + timedelta(hours=hour) for hour in range(6)]
+    store.append_events(
+        [
+            event("ann", "mug", "purchase", time=hours[0]),
+            event("ann", "mug", "purchase", time=hours[2]),
+            event("ann", "mug", "refund", time=hours[3]),  # of the second
+            event("bob", "mug", "purchase", time=hours[1]),
+            event("bob", "pan", "refund", time=hours[4]),  # of something bought elsewhere
+            event("bob", "pan", "purchase", time=hours[5]),  # after that
+            event("bob", "mug", "view_item", time=datetime.now(UTC) + timedelta(days=400)),
+        ]
+    )
+    bought = [row for row in told(DeedLog(store).read()) if row[2] == "purchase"]
+    at = {hour: round(time.timestamp() * 1_000_000) for hour, time in enumerate(hours)}
+    assert sorted((who, what, when) for who, what, _, when in bought) == [
+        ("ann", "mug", at[0]),
+        ("bob", "mug", at[1]),
+        ("bob", "pan", at[5]),
+    ]
+    assert "view_item" not in [kind for *_, kind, _ in told(DeedLog(store).read())]
+    assert ShopPurchases(DeedLog(store))().last == int(hours[5].timestamp())
+    alone = purchases_of(store.history("ann"))
+    assert alone == [("mug", int(hours[0].timestamp()))]

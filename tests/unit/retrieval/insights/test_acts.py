@@ -71,6 +71,6 @@ def test_what_is_dated_in_the_future_is_neither_the_last_event_nor_an_act() -> N
     store = SqlStore("sqlite://")
     far = did("2", "bob", "mug", EventType.VIEW_ITEM, -10_000)
     store.append_events([did("1", "ann", "mug", EventType.VIEW_ITEM), far])
-    acts = read(store, ActLog())
+    acts = read(DeedLog(store))
     assert acts.last == NOON.timestamp() * 1_000_000
     assert acts.table["age"].to_list() == [0]
