@@ -84,8 +84,8 @@ def test_another_window_and_a_category(opened: Open) -> None:
 
 def test_one_is_no_plural(opened: Open) -> None:
     said = """async () => {
-        const { counted } = await import("./js/money.js");
-        const { leavingSection, offersSection } = await import("./js/insights-people.js");
+        const { counted } = await import("/static/js/money.js");
+        const { leavingSection, offersSection } = await import("/static/js/insights-people.js");
         const people = [{ user_id: "u", last_visit_days: 1, usual_gap_days: 1, visits: 1 }];
         const leaving = leavingSection({ people });
         const offers = offersSection({ offers: [{ what: "tents", people: 1 }] });
