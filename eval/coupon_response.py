@@ -347,7 +347,8 @@ def _protocol(parts: Parts, level: Level) -> str:
     return (
         f"temporal: the {len(parts.test)} campaigns that begin from {first} on; fitted on those that ended before, "
         f"settings chosen on the {len(parts.middle)} latest of them; features from before a campaign's first day; "
-        f"{asked}; response, not uplift: campaigns were not randomised"
+        f"what was redeemed counts to the end of the log, {SEEN_LEAST} days or more: of the campaigns that go on after "
+        f"it a part of the answers is not seen; {asked}; response, not uplift: campaigns were not randomised"
     )
 
 

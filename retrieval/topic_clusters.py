@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,14 @@ def names_of(titles: Sequence[str], codes: Codes, background: Sequence[str]) -> 
         members = np.flatnonzero(codes == code).tolist()
         name = _name([terms[place] for place in members], everywhere, max(1, len(background)))
         name = name or titles[members[0]][:60]
-        names.append(name if name not in names else f"{name} ({titles[members[0]][:40]})")
+        names.append(next(each for each in _told_apart(name, titles[members[0]][:40]) if each not in names))
     return names
+
+
+def _told_apart(name: str, title: str) -> Iterator[str]:
+    """The name, with a title, and then with a number: two groups of one name would be taken for one."""
+    yield from (name, f"{name} ({title})")
+    yield from (f"{name} ({title}, {number})" for number in count(2))
 
 
 def _distances(vectors: Vectors) -> NDArray[np.float64]:

@@ -82,6 +82,21 @@ def test_another_window_and_a_category(opened: Open) -> None:
     expect(page.locator("#view")).to_have_attribute("aria-busy", "false", timeout=60_000)
 
 
+def test_one_is_no_plural(opened: Open) -> None:
+    said = """async () => {
+        const { counted } = await import("/static/js/money.js");
+        const { leavingSection, offersSection } = await import("/static/js/insights-people.js");
+        const people = [{ user_id: "u", last_visit_days: 1, usual_gap_days: 1, visits: 1 }];
+        const leaving = leavingSection({ people });
+        const offers = offersSection({ offers: [{ what: "tents", people: 1 }] });
+        return [counted(2, "person", "people"), leaving.textContent, offers.textContent];
+    }"""
+    two, leaving, offers = opened().evaluate(said)
+    assert two == "2 people"
+    assert "last here 1 day ago; usually every day; 1 visit" in leaving
+    assert "1 person" in offers
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
 def test_everybody_can_use_it(opened: Open, width: int, scheme: str) -> None:
     page = opened(width, scheme)

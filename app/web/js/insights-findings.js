@@ -2,7 +2,7 @@
 
 import { button, el, icon, svg } from "./elements.js";
 import { barAgainst, changed, liftBar, line, percent } from "./insights-charts.js";
-import { count, money } from "./money.js";
+import { count, counted, money } from "./money.js";
 
 const SIGNS = {
   restock: ["Restock", "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8"],
@@ -101,7 +101,7 @@ function wanted(products) {
   if (!products.length) return null;
   return el("div", { class: "wanted" }, el("h3", { class: "minor" }, "Most wanted in it"),
     el("ul", {}, products.map((one) => el("li", {}, el("a", { href: `./#product=${encodeURIComponent(one.id)}`, dir: "auto" }, one.title),
-      el("span", { class: "soft" }, ` ${count(one.shoppers)} shoppers${stockOf(one) ? `, ${stockOf(one)}` : ""}`)))));
+      el("span", { class: "soft" }, ` ${counted(one.shoppers, "shopper")}${stockOf(one) ? `, ${stockOf(one)}` : ""}`)))));
 }
 
 function surely(q, most) {
@@ -150,7 +150,7 @@ export function early(view) {
   if (!view.early.length) return null;
   const card = (sign_) => el("li", { class: "sign" },
     topic(sign_.topic), line(sign_.weekly, 7, 28, "rising"),
-    el("p", { class: "small" }, el("b", {}, `${sign_.growth.toFixed(1)} ×`), ` in four weeks, ${count(sign_.shoppers)} different shoppers`,
+    el("p", { class: "small" }, el("b", {}, `${sign_.growth.toFixed(1)} ×`), ` in four weeks, ${counted(sign_.shoppers, "different shopper")}`,
       el("br"), el("span", { class: "soft" }, `more in ${sign_.weeks_up} of 7 weeks${sign_.accelerating ? ", and faster lately" : ""}`)));
   return part("early", "Early signs", "Still small, and growing week after week. One heavy shopper is no trend: everybody counts once.",
     el("ul", { class: "signs" }, view.early.map(card)));
@@ -161,7 +161,7 @@ export function follows(view) {
   const row = (each) => el("li", { class: "link" },
     el("p", { class: "link-names" }, el("b", { dir: "auto" }, each.before.name), icon("steady"), el("span", { class: "hidden-text" }, " leads to "), el("b", { dir: "auto" }, each.after.name)),
     el("p", { class: "link-lift" }, liftBar(each.lift, most), `${each.lift.toFixed(1)} ×`),
-    el("p", { class: "small soft" }, `${count(each.shoppers)} shoppers, about ${Math.max(1, Math.round(each.days))} days later; the other way round ${each.reverse_lift.toFixed(1)} ×`));
+    el("p", { class: "small soft" }, `${counted(each.shoppers, "shopper")}, about ${counted(Math.max(1, Math.round(each.days)), "day")} later; the other way round ${each.reverse_lift.toFixed(1)} ×`));
   return part("follows", "What follows what",
     el("span", {}, "After the first, shoppers newly turn to the second within two weeks. ",
       explained("Times chance", "How many times as often as after any other day of people who are as active. 1 × would be chance. New: they had not turned to it for eight weeks.")),
@@ -175,7 +175,7 @@ export function rules(view) {
   const row = (rule) => el("li", { class: "link" },
     el("p", { class: "link-names" }, el("b", { dir: "auto" }, names(rule.if_bought)), icon("plus"), el("span", { class: "hidden-text" }, " and "), el("b", { dir: "auto" }, names(rule.then))),
     el("p", { class: "link-lift" }, liftBar(rule.lift, most), `${rule.lift.toFixed(1)} ×`),
-    el("p", { class: "small soft" }, `${percent(rule.confidence)} of baskets with the first have the second; ${count(rule.baskets)} baskets (${percent(rule.support)}) of ${count(rule.shoppers)} shoppers`));
+    el("p", { class: "small soft" }, `${percent(rule.confidence)} of baskets with the first have the second; ${counted(rule.baskets, "basket")} (${percent(rule.support)}) of ${counted(rule.shoppers, "shopper")}`));
   return part("rules", "Bought together",
     el("span", {}, "In one basket. ",
       explained("Lift", "How many times as often the second is in baskets with the first as in all baskets. 1 × would be chance."), " ",
@@ -198,7 +198,7 @@ export function segments(view) {
     group.rising.length > 0 && el("div", {}, el("h4", {}, "Rising among them"), el("ul", { class: "chips" }, group.rising.slice(0, 5).map(up)),
       el("p", { class: "segment-action" }, group.action.text, " ", el("span", { class: "soft" }, group.action.because))));
   return part("segments", "Who your shoppers are",
-    el("span", {}, `${count(view.segmented_people)} shoppers with enough history, grouped by what they turn to. The bar is the group, the mark all others. `,
+    el("span", {}, `${counted(view.segmented_people, "shopper")} with enough history, grouped by what they turn to. The bar is the group, the mark all others. `,
       explained("Apart", `How clearly the groups differ, from 0 (one cloud) to 1: ${view.silhouette.toFixed(2)}. The number of groups is the one that makes it largest.`)),
     shortList("ul", "segments", view.segments.map(card), 8));
 }

@@ -5,7 +5,7 @@ import { insights, leaving, offers, onUnauthorised, shop } from "./api.js";
 import { announce, button, byId, el } from "./elements.js";
 import { actions, early, falling, follows, rising, rules, segments } from "./insights-findings.js";
 import { leavingSection, offersSection } from "./insights-people.js";
-import { count } from "./money.js";
+import { count, counted } from "./money.js";
 
 const WINDOWS = [[28, "4 weeks"], [56, "8 weeks"], [91, "quarter"], [182, "half year"]];
 const AGAIN_MS = 3000;
@@ -26,7 +26,7 @@ function ago(seconds) {
 function showAbout(view) {
   const until = view.as_of ? ` to ${dateOf(view.as_of)}, against the ${view.days} days before` : "";
   byId("about").replaceChildren(
-    el("b", {}, `${count(view.shoppers)} shoppers`), ` in the ${view.days} days${until}. `,
+    el("b", {}, counted(view.shoppers, "shopper")), ` in the ${view.days} days${until}. `,
     el("span", { class: "soft" }, `Computed ${ago(view.age_seconds)}${view.being_renewed ? "; a newer view is being made" : ""}. `),
     button("quiet", () => refresh(), {}, "Refresh"));
 }
@@ -52,7 +52,7 @@ function showColophon(view) {
   byId("colophon").replaceChildren(
     el("p", {}, `Of what is said to rise or fall, at most ${rate} in 100 is chance (Benjamini and Hochberg over all categories).`
       + ` No group under ${view.minimum_people} people is shown. Everybody counts once, however much they did.`),
-    el("p", {}, `Read from ${count(view.events)} events of ${count(view.people)} people in ${view.computed_in_seconds.toFixed(1)} seconds.`
+    el("p", {}, `Read from ${counted(view.events, "event")} of ${counted(view.people, "person", "people")} in ${view.computed_in_seconds.toFixed(1)} seconds.`
       + " Figures tell what happened, not why."));
 }
 

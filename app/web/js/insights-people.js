@@ -2,7 +2,7 @@
 
 import { el } from "./elements.js";
 import { percent } from "./insights-charts.js";
-import { count } from "./money.js";
+import { counted } from "./money.js";
 
 const MOST = 12;
 
@@ -22,8 +22,14 @@ const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** Days since the last visit, said by the service or counted from a moment. */
 function lastVisit(person) {
-  if (Number.isFinite(person.last_visit_days)) return `last here ${count(Math.round(person.last_visit_days))} days ago`;
+  if (Number.isFinite(person.last_visit_days)) return `last here ${counted(Math.round(person.last_visit_days), "day")} ago`;
   return person.last_visit && day(person.last_visit) ? `last here ${day(person.last_visit)}` : null;
+}
+
+/** After "every": "day", "7 days". */
+function gap(days) {
+  const whole = Math.max(1, Math.round(days));
+  return whole === 1 ? "day" : counted(whole, "day");
 }
 
 const person = (id) => el("a", { href: `./#person=${encodeURIComponent(id)}`, dir: "auto" }, id);
@@ -34,15 +40,15 @@ export function leavingSection(answer) {
   const row = (one) => {
     const facts = [
       lastVisit(one),
-      Number.isFinite(one.usual_gap_days) && `usually every ${Math.max(1, Math.round(one.usual_gap_days))} days`,
-      Number.isFinite(one.visits) && `${count(one.visits)} visits`,
+      Number.isFinite(one.usual_gap_days) && `usually every ${gap(one.usual_gap_days)}`,
+      Number.isFinite(one.visits) && counted(one.visits, "visit"),
     ].filter(Boolean);
     return el("li", { class: "link" },
       el("p", { class: "link-names" }, person(one.user_id)),
       el("p", { class: "link-lift" }, Number.isFinite(one.probability) ? percent(one.probability) : ""),
       el("p", { class: "small soft", dir: "auto" }, [...facts, ...texts(one.reasons)].join("; ")));
   };
-  const within = Number.isFinite(answer.days) ? ` in the next ${answer.days} days` : "";
+  const within = Number.isFinite(answer.days) ? ` in the next ${gap(answer.days)}` : "";
   const rule = answer.calibrated === false ? " No trained forecast is live: a simple rule, not checked against what happened." : "";
   return part("leaving", "People who may leave", `How likely each is not to come back${within}.${rule}`,
     el("ol", { class: "links" }, people.slice(0, MOST).map(row)));
@@ -66,7 +72,7 @@ export function offersSection(answer) {
       products.length > 0 && `With ${products.join(", ")}.`];
     return el("li", { class: "link" },
       el("p", { class: "link-names" }, el("b", { dir: "auto" }, named(offer.what))),
-      el("p", { class: "link-lift" }, Number.isFinite(offer.people) ? `${count(offer.people)} people` : ""),
+      el("p", { class: "link-lift" }, Number.isFinite(offer.people) ? counted(offer.people, "person", "people") : ""),
       el("div", {}, el("p", { class: "small soft", dir: "auto" }, said.filter(Boolean).join(" ")),
         ids.length > 0 && el("details", { class: "whom" }, el("summary", { class: "quiet" }, "Whom"),
           el("ul", { class: "link-names" }, ids.map((id) => el("li", {}, person(id)))))));

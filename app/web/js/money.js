@@ -32,3 +32,6 @@ export function totals(lines) {
 }
 
 export const count = (number) => new Intl.NumberFormat().format(number);
+
+/** `counted(1, "day")` is "1 day", `counted(2, "person", "people")` "2 people". */
+export const counted = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;

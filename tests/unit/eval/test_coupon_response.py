@@ -77,6 +77,7 @@ def test_a_shop_whose_people_like_coupons_or_not_is_seen_through(level: str) -> 
         assert ours["auc_own"] > 0.99
         assert ours["calibration_error"] < 0.1
     assert "not uplift" in str(report["protocol"])
+    assert "counts to the end of the log, 14 days or more" in str(report["protocol"])
 
 
 def test_answers_drawn_by_lot_cannot_be_forecast() -> None:

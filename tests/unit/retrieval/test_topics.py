@@ -62,3 +62,9 @@ def test_those_touched_long_ago_join_the_nearest_group() -> None:
 def test_names_are_unique_even_without_words() -> None:
     names = names_of(["12", "12", "34"], np.array([0, 1, 2]), [])
     assert len(set(names)) == 3
+
+
+def test_names_are_unique_among_any_number_of_groups_with_one_title() -> None:
+    names = names_of(["Blue Vase"] * 4, np.arange(4), [])
+    assert len(set(names)) == 4
+    assert names[2].startswith("Blue Vase")
