@@ -1,15 +1,19 @@
 """A response model from campaigns to the registry: what was measured is what is live, and it can be taken back."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from app.engines import open_store, open_store_at
+from eval import offer_training
 from eval.coupon_response import cases_of, divided
 from eval.offer_training import fitted, train_offers
-from retrieval.erasure import erase_person, withdraw_learners
+from retrieval.erasure import erase_person
+from retrieval.learned_from import LearnedFrom
 from retrieval.offers import taste
 from retrieval.offers.response import FILE, ResponseModel
 from retrieval.registry import Registry
@@ -58,11 +62,21 @@ def test_an_erased_person_is_known_to_be_in_it(tmp_path: Path) -> None:
     entry = train_offers(LOG, "made up", "c0ffee", settings, lambda name: None)[1]
     assert entry.card.data.users == 80
     assert erase_person(tmp_path, store, open_store_at(settings), "p04").learners == ()
-    erased = erase_person(tmp_path, store, open_store_at(settings), "p03")
+    erased = erase_person(tmp_path, store, open_store_at(settings), "p03", retire=True)
     store.close()
     assert [(learner.kind, learner.id, learner.live) for learner in erased.learners] == [("offers", entry.id, True)]
-    withdraw_learners(tmp_path, erased.learners)
     assert Registry(tmp_path).live("offers") is None
+
+
+def test_who_is_erased_while_it_learns_is_named_by_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, counted = settings_in(tmp_path), iter((0, 1))
+    with closing(open_store(settings)) as store:
+        store.append_events([purchase(row) for row in LOG.lines.filter(person="p03").iter_rows(named=True)])
+    monkeypatch.setattr(offer_training, "erasures", lambda settings: next(counted))
+    entry, live = train_offers(LOG, "made up", "c0ffee", settings, lambda name: None)[1:]
+    assert not live
+    assert Registry(tmp_path).is_withdrawn("offers", entry.id)
+    assert LearnedFrom(tmp_path).models("p03") == []
 
 
 def purchase(line: dict[str, Any]) -> Event:
