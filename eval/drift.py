@@ -215,7 +215,7 @@ def _department(shelf: str) -> str:
 def _apart(one: Shelves, other: Shelves) -> float:
     if not one or not other:
         return 0.0
-    return 0.5 * sum(abs(one.get(shelf, 0.0) - other.get(shelf, 0.0)) for shelf in {*one, *other})
+    return 0.5 * sum(abs(one.get(shelf, 0.0) - other.get(shelf, 0.0)) for shelf in sorted({*one, *other}))
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
