@@ -14,6 +14,7 @@ import polars as pl
 from retrieval import deed_log
 from retrieval.deed_log import Deeds
 from retrieval.shop_purchases import not_given_back
+from tasteline.clock import latest_moment
 from tasteline.types import Event, EventType
 
 LOOKED, CARTED, TAKEN_OUT, BOUGHT = range(4)
@@ -53,10 +54,12 @@ def deeds_of(deeds: Deeds) -> pl.DataFrame:
 
 
 def deeds_in(history: Sequence[Event], person: str) -> pl.DataFrame:
-    """The same of one person's events, oldest first."""
+    """The same of one person's events, oldest first; what is dated in the future has not happened."""
+    latest = latest_moment()
     rows = [
         (person, event.product_id, str(event.type), round(event.time.timestamp() * 1_000_000) if event.time else None)
         for event in not_given_back(history)
+        if event.time is None or event.time <= latest
     ]
     return _in_order(_frame(rows))
 
